@@ -101,8 +101,8 @@ attach: run-ready ## follow a run that continues in a workspace until its verdic
 doctor: run-ready ## check that a target has everything it needs: [TARGET=databricks]
 	@$(HARNESS) doctor ARGS $(ON_TARGET)
 
-asset-bundle: named run-ready ## write a Databricks Asset Bundle that runs a scenario on a schedule: NAME=...
-	@$(HARNESS) asset-bundle ARGS -- "$$NAME"
+asset-bundle: named run-ready ## write a Declarative Automation Bundle for Databricks that runs a scenario on a schedule: NAME=... [TABLE=name [VERSIONS=latest]] [ARGS=--on-update]
+	@$(HARNESS) asset-bundle ARGS $(ON_TABLE) -- "$$NAME"
 
 sweep: run-ready ## delete expired uploads and tables in the workspace
 	@$(HARNESS) sweep ARGS

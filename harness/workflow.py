@@ -267,19 +267,26 @@ def attach(run_id: str, console: Console) -> Outcome:
     return conclude(plan, result, folder, settings, console)
 
 
-def write_asset_bundle(request: RunRequest, folder: Path | None, console: Console) -> Path:
-    """Write a Databricks Asset Bundle that runs a scenario on a schedule, and return its file.
+def write_asset_bundle(
+    request: RunRequest, folder: Path | None, console: Console, *, on_update: bool = False
+) -> Path:
+    """Write a Declarative Automation Bundle that schedules a scenario, and return its file.
 
     Args:
         request: The scenario.
         folder: The bundle's folder (default: one named after the scenario).
         console: Shows problems of the workspace.
+        on_update: Whether an update of the scenario's table starts the job, instead of a schedule.
     """
     settings = read_settings({"target": request.target})
     loaded = select_one(load_scenario(request.scenario, request.table), request.only)
-    target = open_schedulable(settings, make_line_printer(console))
+    report = make_line_printer(console)
+    if request.table is not None:
+        report(request.table.describe(loaded.scenario))
+    target = open_schedulable(settings, report)
     plan = resolve_plan(loaded, settings, target)
-    return target.write_schedule(plan, folder or Path("asset-bundle", plan.scenario.name))
+    folder = folder or Path("asset-bundle", plan.scenario.name)
+    return target.write_schedule(plan, folder, on_update=on_update)
 
 
 @contextmanager

@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Only, PastRun, ScenarioName, Target, open_console
+from harness.cli.options import (
+    Only,
+    PastRun,
+    ScenarioName,
+    TableUri,
+    TableVersions,
+    Target,
+    open_console,
+)
 from harness.errors import ExitCode
 
 
@@ -48,16 +56,28 @@ def asset_bundle(
         Path | None, typer.Option(metavar="FOLDER", help="Output folder (default: asset-bundle/NAME).")
     ] = None,
     only: Only = None,
+    table: TableUri = None,
+    versions: TableVersions = None,
+    on_update: Annotated[
+        bool,
+        typer.Option(
+            "--on-update",
+            help="Start the job on every update of the table, which is in Unity Catalog, instead of on a "
+            "schedule.",
+        ),
+    ] = False,
 ) -> None:
-    """Write a Databricks Asset Bundle that schedules a scenario.
+    """Write a bundle that schedules a scenario on Databricks.
 
-    The job uses the same settings as a run of the scenario on the target 'databricks'.
+    It is a Declarative Automation Bundle (formerly Databricks Asset Bundle), which the command 'databricks'
+    deploys. The job uses the same settings as a run of the scenario on the target 'databricks'.
     """
+    from harness.loading.table_override import parse_table_override
     from harness.request import RunRequest
     from harness.workflow import write_asset_bundle
 
-    request = RunRequest(name, only=tuple(only or ()))
-    typer.echo(write_asset_bundle(request, out, open_console()))
+    request = RunRequest(name, table=parse_table_override(table, versions), only=tuple(only or ()))
+    typer.echo(write_asset_bundle(request, out, open_console(), on_update=on_update))
 
 
 def sweep() -> None:

@@ -8,9 +8,6 @@ input ends: its command has been killed, which nobody else in its container woul
 Events go to standard output, one JSON line each, and to the file EVENTS if it is given. Announcements and
 finished steps go to standard output only. Everything else that the job or Spark prints goes to standard
 error.
-
-A scheduled job uses one plan for several runs: ``--run-id ID`` overrides the run's id, and
-``--source PATH=URI`` the URI of a source, with PATH as the scenario writes it.
 """
 
 from __future__ import annotations
@@ -29,14 +26,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from harness.errors import ExitCode, HarnessError, UsageError
+from harness.errors import ExitCode, HarnessError
 from harness.events import Event
 from harness.files import write_bytes, write_text
 from harness.job.clock import Clock
 from harness.job.running_job import EventFile
 from harness.job.step_record import StepRecord
 from harness.memory import count_memory_kills
-from harness.plan import Plan, SourceData, load_plan
+from harness.plan import Plan, load_plan
 from harness.prediction_files import SentFile
 from harness.results import Result
 from harness.storage.tracking_server import is_server
@@ -128,34 +125,16 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("result")
     parser.add_argument("events", nargs="?")
     parser.add_argument("--attached", action="store_true")
-    parser.add_argument("--run-id")
-    parser.add_argument("--source", action="append", default=[])
     return parser.parse_args(arguments)
 
 
 def _read_plan(options: argparse.Namespace) -> Plan:
-    """Read the plan, and apply the options that override it."""
     is_stream = options.plan == _STREAM
     if is_stream:
         text = sys.stdin.readline() if options.attached else sys.stdin.read()
     else:
         text = Path(options.plan).read_text(encoding="utf-8")
-    plan = load_plan(text, "the standard input" if is_stream else options.plan)
-    overridden = dict(_override_source(plan, text) for text in options.source)
-    plan = plan.model_copy(update={"sources": {**plan.sources, **overridden}})
-    return plan.model_copy(update={"run_id": options.run_id}) if options.run_id else plan
-
-
-def _override_source(plan: Plan, option: str) -> tuple[str, SourceData]:
-    """Return a source of the plan with the URI of ``PATH=URI``; both parts may contain ``=``."""
-    for name in sorted(plan.sources, key=len, reverse=True):
-        if option.startswith(f"{name}="):
-            uri = option.removeprefix(f"{name}=")
-            return name, plan.sources[name].model_copy(update={"uri": uri})
-    raise UsageError(
-        f"--source {option}: the plan has no such source.",
-        remedy=f"Its sources: {', '.join(plan.sources) or 'none'}. Write PATH=URI.",
-    )
+    return load_plan(text, "the standard input" if is_stream else options.plan)
 
 
 def _open_tracker(plan: Plan, clock: Clock) -> Tracker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import sys
 import textwrap
 import traceback
 from collections.abc import Iterator
@@ -112,9 +113,13 @@ def log_errors() -> Iterator[None]:
 
 
 def log_traceback(error: BaseException) -> None:
-    """Write an error to the job's log, unless its disk is full."""
+    """Write an error to the job's log, unless its disk is full: the author's mistake without a traceback."""
+    is_mistake = isinstance(error, ScenarioError) and error.__cause__ is None
     with suppress(OSError):
-        traceback.print_exception(error)
+        if is_mistake:
+            sys.stderr.write(f"{error}\n")
+        else:
+            traceback.print_exception(error)
 
 
 def format_error(error: NamedError) -> str:

@@ -87,47 +87,55 @@ def find_override(plan: Plan) -> TableOverride | None:
     return TableOverride(table.uri, table.versions)
 
 
-def parse_table_override(uri: str | None, versions: str | None) -> TableOverride | None:
+OPTIONS = ("--table", "--versions")
+"""The command's options for a table and its versions."""
+
+
+def parse_table_override(
+    uri: str | None, versions: str | None, names: tuple[str, str] = OPTIONS
+) -> TableOverride | None:
     """Return the table that a command line specifies, or ``None``.
 
     Args:
         uri: URI of the table, or its folder relative to the current one.
         versions: Comma-separated version numbers, timestamps or ``latest`` (default: latest).
+        names: What messages call these two.
 
     Raises:
         UsageError: There are versions without a table, or a value is invalid.
     """
+    table_option, versions_option = names
     if uri is None:
         if versions is not None:
             raise UsageError(
-                "--versions needs --table: it selects versions of an existing table.",
-                remedy="Add --table URI, or remove --versions.",
+                f"{versions_option} needs {table_option}: it selects versions of an existing table.",
+                remedy=f"Set {table_option} too, or remove {versions_option}.",
             )
         return None
     if not uri.strip():
-        raise UsageError("--table is empty.", remedy="Specify a table's folder or URI.")
+        raise UsageError(f"{table_option} is empty.", remedy="Specify a table's folder or URI.")
     if password := describe_password(uri):
-        raise UsageError(f"--table: the table's URI contains {password}; remove it.")
+        raise UsageError(f"{table_option}: the table's URI contains {password}; remove it.")
     try:
         location = resolve_table_uri(uri, Path())
     except (OSError, ValueError, RuntimeError) as error:
-        raise UsageError(f"--table: can't access {uri!r}: {error}.") from error
+        raise UsageError(f"{table_option}: can't access {uri!r}: {error}.") from error
     listed = _LATEST_VERSION if versions is None else versions
-    reads = tuple(_parse_version(text.strip()) for text in listed.split(","))
-    names = [read.name for read in reads]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"--versions lists {name} twice.")
+    reads = tuple(_parse_version(text.strip(), versions_option) for text in listed.split(","))
+    versions_read = [read.name for read in reads]
+    for name in versions_read:
+        if versions_read.count(name) > 1:
+            raise UsageError(f"{versions_option} lists {name} twice.")
     return TableOverride(location, reads)
 
 
-def _parse_version(text: str) -> Read:
+def _parse_version(text: str, option: str) -> Read:
     try:
         # A number comes first: a time can consist only of digits, too.
         return Read.model_validate(int(text) if text.isdecimal() else text)
     except ValidationError as error:
         raise UsageError(
-            f"--versions: {text!r} is not a version of a table.",
+            f"{option}: {text!r} is not a version of a table.",
             remedy="Separate version numbers, timestamps or 'latest' by commas: 12,2026-03-01,latest",
         ) from error
 

@@ -140,12 +140,16 @@ class KeepsWarm(Protocol):
 class Schedulable(Protocol):
     """A target that can run a scenario on a schedule."""
 
-    def write_schedule(self, plan: Plan, folder: Path) -> Path:
+    def write_schedule(self, plan: Plan, folder: Path, *, on_update: bool = False) -> Path:
         """Write everything that deploys the scheduled job, and return the main file.
 
         Args:
             plan: Plan of the scenario on this target.
             folder: Folder to write into.
+            on_update: Whether an update of the scenario's table starts the job, instead of a schedule.
+
+        Raises:
+            UsageError: Nothing would report an update of this table.
         """
 
 

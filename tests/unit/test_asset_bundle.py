@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -14,12 +12,13 @@ import pytest
 from databricks.sdk.service.jobs import JobSettings, SubmitTask
 from ruamel.yaml import YAML
 
-from harness.errors import ExitCode
+from harness.errors import UsageError
 from harness.files import sha256_of
-from harness.job.__main__ import _parse, _read_plan, main
 from harness.loading.loader import load_scenario
+from harness.loading.table_override import parse_table_override
 from harness.plan import Plan, SourceData
 from harness.resolve import resolve_plan
+from harness.scheduled_run import _parse, make_plan
 from harness.settings import Settings, read_settings
 from harness.targets.databricks import asset_bundle, job_runs
 from harness.targets.databricks.cluster import list_cluster_libraries
@@ -30,6 +29,13 @@ SCENARIO = Path(__file__).parents[2] / "scenarios" / "three_versions.yaml"
 HOST = "https://adb-1.azuredatabricks.net"
 ME = "jane@example.com"
 SECRET = '[accounts.dls]\nsecret_name = "lake-key"\n'
+JOB = """\
+[targets.databricks.job]
+email_notifications = { on_failure = ["jane@example.com"] }
+webhook_notifications = { on_failure = [{ id = "0481e838-0a59-4eff-9541-a4ca6f149574" }] }
+tags = { cost = "42" }
+max_concurrent_runs = 2
+"""
 WHEEL = f"dataset_harness-{compute_version()}-py3-none-any.whl"
 
 
@@ -67,9 +73,12 @@ def _open(settings: Settings) -> Databricks:
     return target
 
 
-def _write(settings: Settings, folder: Path) -> dict[str, Any]:
-    plan, target = _plan(settings)
-    file = asset_bundle.write(settings, plan, target, folder)
+def _write(
+    settings: Settings, folder: Path, table: str | None = None, versions: str | None = None, **options: Any
+) -> dict[str, Any]:
+    target = _open(settings)
+    loaded = load_scenario(str(SCENARIO), parse_table_override(table, versions))
+    file = asset_bundle.write(settings, resolve_plan(loaded, settings, target), target, folder, **options)
     content: dict[str, Any] = YAML(typ="safe").load(file)
     return content
 
@@ -103,13 +112,13 @@ def _submit(settings: Settings) -> dict[str, Any]:
 
 
 def _without_own_names(task: dict[str, Any]) -> dict[str, Any]:
-    """Return a task without its user, its run and the locations of its files, which differ."""
+    """Return a task without its user, its run, its program and the locations of its files, which differ."""
     wheel = task["python_wheel_task"]
     cluster = task.get("new_cluster", {})
     tags = {name: value for name, value in cluster.get("custom_tags", {}).items() if name != "harness_run_id"}
     return {
         **task,
-        "python_wheel_task": {name: value for name, value in wheel.items() if name != "parameters"},
+        "python_wheel_task": {"package_name": wheel["package_name"]},
         "new_cluster": {**cluster, "custom_tags": tags, "single_user_name": "somebody"},
         "libraries": [
             {"whl": Path(each["whl"]).name} if "whl" in each else each for each in task["libraries"]
@@ -131,7 +140,7 @@ def _without_own_names(task: dict[str, Any]) -> dict[str, Any]:
 def test_the_task_is_the_one_that_a_submission_sends(
     tmp_path: Path, toml: str, chosen: dict[str, str]
 ) -> None:
-    """The bundle's cluster, entry point and libraries are those of a submission."""
+    """The bundle's cluster and libraries are those of a submission."""
     settings = _settings(tmp_path, toml, **chosen)
     assert _without_own_names(_submit(settings)) == _without_own_names(
         _task(_write(settings, tmp_path / "bundle"))
@@ -150,11 +159,13 @@ def test_each_run_has_its_own_name_and_folder(tmp_path: Path) -> None:
     run = "{{job.run_id}}-{{job.repair_count}}"
     assert [
         "${workspace.file_path}/plan.json",
-        f"/Volumes/main/default/harness/scheduled/three_versions/{run}/result.json",
+        f"/Volumes/main/default/harness/scheduled/three_versions/{run}",
         "--run-id",
         f"three_versions-{run}",
         "--source",
         "data/lc_loan_2018q1.csv=file:${workspace.file_path}/data/lc_loan_2018q1.csv",
+        "--table={{job.parameters.table}}",
+        "--versions={{job.parameters.versions}}",
     ] == task["python_wheel_task"]["parameters"]
 
 
@@ -182,8 +193,84 @@ def test_the_job_has_a_schedule_that_is_paused(tmp_path: Path) -> None:
 def test_a_job_has_only_fields_that_databricks_knows(tmp_path: Path) -> None:
     """The job survives the SDK's classes, which drop unknown fields at every level."""
     job = _write(_settings(tmp_path), tmp_path / "bundle")["resources"]["jobs"]["three_versions"]
+    assert [{"name": "table", "default": ""}, {"name": "versions", "default": ""}] == job["parameters"]
     schedule = {**job["schedule"], "pause_status": "PAUSED"}
     assert {**job, "schedule": schedule} == JobSettings.from_dict({**job, "schedule": schedule}).as_dict()
+
+
+def test_an_update_of_the_table_starts_the_job(tmp_path: Path) -> None:
+    """With ``on_update``, the job has a trigger on the table instead of a schedule, and is paused too."""
+    written = _write(_settings(tmp_path), tmp_path / "bundle", "main.`loans`.lc_loan", on_update=True)
+    job = written["resources"]["jobs"]["three_versions"]
+    trigger = {"pause_status": "${var.pause_status}", "table_update": {"table_names": ["main.loans.lc_loan"]}}
+    assert (trigger, False) == (job["trigger"], "schedule" in job)
+    assert {"pause_status"} == set(written["variables"])
+    resumed = {**job, "trigger": {**trigger, "pause_status": "PAUSED"}}
+    assert resumed == JobSettings.from_dict(resumed).as_dict()
+
+
+@pytest.mark.parametrize(
+    ("table", "versions", "message"),
+    [
+        (None, None, "--on-update needs a table in Unity Catalog, but the scenario builds its own table."),
+        ("abfss://lake@dls.dfs.core.windows.net/loans", None, "but the scenario reads abfss://lake@dls."),
+        ("loans.lc_loan", None, "but the scenario reads loans.lc_loan."),
+        ("hive_metastore.loans.lc_loan", None, "but the scenario reads hive_metastore.loans.lc_loan."),
+        ("main.loans.lc_loan", "12,2026-03-01", "this one only reads v12, t20260301_000000."),
+    ],
+)
+def test_a_table_whose_updates_nobody_reports_is_refused(
+    tmp_path: Path, table: str | None, versions: str | None, message: str
+) -> None:
+    """A table outside Unity Catalog, or a version that never changes, is refused; nothing is written."""
+    with pytest.raises(UsageError) as caught:
+        _write(_settings(tmp_path), tmp_path / "bundle", table, versions, on_update=True)
+    assert message in str(caught.value)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_the_users_settings_are_merged_over_the_job(tmp_path: Path) -> None:
+    """A section of the settings adds notifications and more; mappings are merged key by key."""
+    settings = _settings(tmp_path, JOB, tags="team=risk")
+    job = _write(settings, tmp_path / "bundle")["resources"]["jobs"]["three_versions"]
+    assert {"on_failure": ["jane@example.com"]} == job["email_notifications"]
+    assert {"on_failure": [{"id": "0481e838-0a59-4eff-9541-a4ca6f149574"}]} == job["webhook_notifications"]
+    assert ({"team": "risk", "cost": "42"}, 2) == (job["tags"], job["max_concurrent_runs"])
+    paused = {**job, "schedule": {**job["schedule"], "pause_status": "PAUSED"}}
+    assert paused == JobSettings.from_dict(paused).as_dict()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "emal_notifications = {}",
+            "Unknown setting 'emal_notifications' in [targets.databricks.job]. Did you",
+        ),
+        ("email_notifications = { on_failur = ['a'] }", "knows no 'email_notifications.on_failur'"),
+        ("webhook_notifications = 'x'", "[targets.databricks.job] has a value of the wrong kind"),
+        ("timeout_seconds = 5", "[targets.databricks.job] can't set 'timeout_seconds'"),
+        ("tasks = []", "[targets.databricks.job] can't set 'tasks'"),
+        ("tags = { token = 'hunter2' }", "contains a secret ('token')"),
+    ],
+)
+def test_wrong_settings_of_the_job_are_refused(tmp_path: Path, line: str, message: str) -> None:
+    """Unknown keys, those that the harness manages, and secrets are refused; nothing is written."""
+    with pytest.raises(UsageError) as caught:
+        _write(_settings(tmp_path, f"[targets.databricks.job]\n{line}\n"), tmp_path / "bundle")
+    assert message in str(caught.value)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_the_users_own_files_belong_to_the_bundle_and_stay(tmp_path: Path) -> None:
+    """The bundle includes the files in ``additions``, which writing it again leaves alone."""
+    settings, folder = _settings(tmp_path), tmp_path / "bundle"
+    assert ["additions/*.yml"] == _write(settings, folder)["include"]
+    own = folder / "additions" / "permissions.yml"
+    own.parent.mkdir()
+    own.write_text("permissions: []\n", encoding="utf-8")
+    _write(settings, folder)
+    assert "permissions: []\n" == own.read_text(encoding="utf-8")
 
 
 def test_development_and_production_are_separate(tmp_path: Path) -> None:
@@ -228,27 +315,73 @@ def test_rows_in_a_volume_are_not_copied(tmp_path: Path) -> None:
     assert sources == Plan.model_validate_json((folder / "plan.json").read_text(encoding="utf-8")).sources
 
 
-def test_the_job_takes_its_run_and_its_rows_from_its_parameters(tmp_path: Path) -> None:
-    """The job's parameters replace the plan's run and sources; the rest is unchanged."""
-    settings = _settings(tmp_path)
-    parameters = _task(_write(settings, tmp_path / "bundle"))["python_wheel_task"]["parameters"]
-    resolved = [re.sub(r"\$\{workspace\.file_path\}", str(tmp_path / "bundle"), each) for each in parameters]
-    resolved = [
-        each.replace("{{job.run_id}}", "55").replace("{{job.repair_count}}", "0") for each in resolved
-    ]
-    plan = _read_plan(_parse(resolved))
+def _resolve(written: dict[str, Any], bundle: Path, **parameters: str) -> list[str]:
+    """Return the arguments of a run, as a workspace gives them to the task."""
+    references = {
+        "${workspace.file_path}": str(bundle),
+        "{{job.run_id}}": "55",
+        "{{job.repair_count}}": "0",
+        **{f"{{{{job.parameters.{name}}}}}": parameters.get(name, "") for name in ("table", "versions")},
+    }
+    texts: list[str] = _task(written)["python_wheel_task"]["parameters"]
+    for reference, value in references.items():
+        texts = [each.replace(reference, value) for each in texts]
+    return texts
+
+
+def test_a_run_takes_its_id_and_its_rows_from_its_arguments(tmp_path: Path) -> None:
+    """The arguments of a run replace the plan's run and sources; the rest is unchanged."""
+    folder = tmp_path / "bundle"
+    written = _write(_settings(tmp_path), folder)
+    plan = make_plan(_parse(_resolve(written, folder)))
     assert "/Volumes/main/default/harness/lake/runs/three_versions-55-0/lc_loan" == plan.table_uri
-    assert [f"file:{tmp_path}/bundle/data/lc_loan_2018q1.csv"] == [each.uri for each in plan.sources.values()]
+    assert [f"file:{folder}/data/lc_loan_2018q1.csv"] == [each.uri for each in plan.sources.values()]
+    stored = Plan.model_validate_json((folder / "plan.json").read_text(encoding="utf-8"))
+    assert stored == plan.model_copy(update={"run_id": stored.run_id, "sources": stored.sources})
 
 
-def test_a_plan_without_parameters_is_unchanged(tmp_path: Path) -> None:
-    """Without parameters, the job runs the plan unchanged."""
-    _write(_settings(tmp_path), tmp_path / "bundle")
-    file = tmp_path / "bundle" / "plan.json"
-    shutil.copy(file, tmp_path / "plan.json")
-    given = _parse([str(tmp_path / "plan.json"), "result.json", "events.jsonl"])
-    assert Plan.model_validate_json(file.read_text(encoding="utf-8")) == _read_plan(given)
-    assert ("result.json", "events.jsonl") == (given.result, given.events)
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [
+        ("main.loans.lc_loan", "main.loans.lc_loan"),
+        ("main.`loans`.lc_loan", "main.loans.lc_loan"),
+        ("abfss://lake@dls.dfs.core.windows.net/loans", None),
+        ("/Volumes/main/default/harness/tables/loans", None),
+    ],
+)
+def test_a_run_reads_the_table_of_its_parameters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], table: str, name: str | None
+) -> None:
+    """The job's parameters replace the scenario's table, as the command's options do."""
+    folder = tmp_path / "bundle"
+    written = _write(_settings(tmp_path), folder)
+    plan = make_plan(_parse(_resolve(written, folder, table=table, versions="12, latest")))
+    assert (name or table, name, {}) == (plan.existing_table, plan.table_name, plan.sources)
+    assert ["v12", "latest"] == [each.name for each in plan.scenario.versions]
+    assert {"table.uri": table, "table.versions": "v12, latest"} == plan.parameters
+    assert capsys.readouterr().out.startswith(f"Table: {table} at v12, latest.")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"versions": "12"}, "'versions' needs 'table': it selects versions of an existing table.\n  Set"),
+        ({"table": "main.loans.lc_loan", "versions": "twelve"}, "'versions': 'twelve' is not a version"),
+        ({"table": "main.loans.lc_loan", "versions": "1,1"}, "'versions' lists v1 twice"),
+        (
+            {"table": "/home/loans"},
+            "'table': a cluster can't reach /home/loans.\n  Use its name",
+        ),
+        ({"table": "abfss://lake@dls.dfs.core.windows.net/loans?sig=x"}, "'table': the table's URI contains"),
+    ],
+)
+def test_a_wrong_parameter_is_named(tmp_path: Path, parameters: dict[str, str], message: str) -> None:
+    """The message names the job's parameter, and nothing is written or started."""
+    folder = tmp_path / "bundle"
+    written = _write(_settings(tmp_path), folder)
+    with pytest.raises(UsageError) as caught:
+        make_plan(_parse(_resolve(written, folder, **parameters)))
+    assert str(caught.value).startswith(message)
 
 
 def _with_sources(plan: Plan, files: dict[str, str], folder: Path) -> Plan:
@@ -272,8 +405,7 @@ def test_every_source_is_copied(tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     file = asset_bundle.write(settings, _with_sources(plan, files, tmp_path), target, folder)
     written = YAML(typ="safe").load(file)
-    parameters = _task(written)["python_wheel_task"]["parameters"]
-    parsed = _read_plan(_parse([each.replace("${workspace.file_path}", str(folder)) for each in parameters]))
+    parsed = make_plan(_parse(_resolve(written, folder)))
     read = {
         name: Path(source.uri.removeprefix("file:")).read_text() for name, source in parsed.sources.items()
     }
@@ -302,16 +434,14 @@ def test_synthetic_rows_need_no_file(tmp_path: Path) -> None:
     )
 
 
-def test_a_location_of_an_unknown_source_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_location_of_an_unknown_source_is_refused(tmp_path: Path) -> None:
     """A source that the plan doesn't have is refused before Spark starts."""
-    _write(_settings(tmp_path), tmp_path / "bundle")
-    code = main(
-        [str(tmp_path / "bundle" / "plan.json"), "result.json", "--source", "other.csv=file:/other.csv"]
-    )
+    folder = tmp_path / "bundle"
+    arguments = _resolve(_write(_settings(tmp_path), folder), folder)
+    with pytest.raises(UsageError) as caught:
+        make_plan(_parse([*arguments, "--source", "other.csv=file:/other.csv"]))
     expected = (
         "--source other.csv=file:/other.csv: the plan has no such source.\n"
-        "  Its sources: data/lc_loan_2018q1.csv. Write PATH=URI.\n"
+        "  Its sources: data/lc_loan_2018q1.csv. Write PATH=URI."
     )
-    assert (ExitCode.WRONG_INPUT, expected) == (code, capsys.readouterr().err)
+    assert expected == str(caught.value)

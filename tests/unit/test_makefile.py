@@ -23,7 +23,7 @@ Path({record!r}).write_text("\\0".join(sys.argv[1:]))
 HOSTILE = """-x `touch {0}1` $(touch {0}2) $$(touch {0}3) $(shell touch {0}4) ${{HOME}} $HOME $@ ; touch {0}5
 && touch {0}6 | touch {0}7 # "double" 'single' \\ * ? ~ {{a,b}}\t(Y/N) % é -- ARGS {1}"""
 TARGETS = {
-    "asset-bundle": "asset-bundle -- NAME",
+    "asset-bundle": "asset-bundle --table TABLE --versions VERSIONS -- NAME",
     "attach": "attach -- RUN",
     "bisect": "bisect --target TARGET --table TABLE --versions VERSIONS -- NAME",
     "calibrate": "calibrate --target TARGET --table TABLE --versions VERSIONS -- NAME",

@@ -9,7 +9,8 @@ from harness.targets.target_definition import TargetDefinition
 
 DATABRICKS_SETTINGS = "targets.databricks."
 """Prefix of the settings' names."""
-CLUSTER = "cluster"
+CLUSTER, JOB = "cluster", "job"
+"""Settings that are sections with Databricks' own keys."""
 _VOLUME = r"(/Volumes(/[^/]+){3,})?"
 
 
@@ -64,6 +65,12 @@ DATABRICKS = TargetDefinition(
             DATABRICKS_SETTINGS + CLUSTER,
             "",
             "more settings of the cluster, as its specification has them: a section, or JSON",
+            is_document=True,
+        ),
+        SettingSpec(
+            DATABRICKS_SETTINGS + JOB,
+            "",
+            "more settings of a scheduled job, such as notifications: a section, or JSON",
             is_document=True,
         ),
         _spec("cluster_id", "", "existing cluster to use (default: a new one for each run)"),

@@ -1,10 +1,11 @@
-"""A Databricks Asset Bundle: the job of a run, which the command 'databricks' deploys with a schedule.
+"""A Declarative Automation Bundle: the job of a run, which the command 'databricks' deploys with a schedule.
 
 Docs: https://docs.databricks.com/dev-tools/bundles/ and, for expressions in double braces,
 https://docs.databricks.com/jobs/dynamic-value-references.html. The bundle's folder contains everything that
 it deploys:
 
     databricks.yml   the job
+    additions/       the user's own files, which are never written here
     plan.json        what it runs
     data/            the rows, if they are files on this machine
     dist/            the wheel
@@ -21,12 +22,16 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
+from harness.errors import UsageError
 from harness.files import make_unwritable_error, write_text
-from harness.runs import PLAN, RESULT
+from harness.runs import PLAN
 from harness.setting_types import Settings
+from harness.table_names import is_table_name
 from harness.targets.databricks import read_setting
+from harness.targets.databricks.catalog_tables import is_in_unity_catalog
 from harness.targets.databricks.cluster import list_cluster_libraries, make_tags
-from harness.targets.databricks.job_runs import ENTRY_POINT, PACKAGE, TASK
+from harness.targets.databricks.job_overrides import merge_job_overrides, read_job_overrides
+from harness.targets.databricks.job_runs import PACKAGE, SCHEDULED_ENTRY_POINT, TASK
 from harness.wheel import build_wheel
 
 if TYPE_CHECKING:
@@ -41,11 +46,15 @@ _DIGITS = 12
 _RUN = "{{job.run_id}}-{{job.repair_count}}"
 """A repaired run is another run, with its own table."""
 _ROOT = f"/Workspace/Users/{DEPLOYER}/.bundle/${{bundle.name}}/${{bundle.target}}"
-_VARIABLES = {
+_PARAMETERS = ("table", "versions")
+"""Parameters of the job, which a single run can set: an existing table, and its versions."""
+_ADDITIONS = "additions/*.yml"
+"""The user's own files, which belong to the bundle too; there need not be any."""
+_SCHEDULE_VARIABLES = {
     "cron": ("schedule as a Quartz cron expression", "0 0 6 * * ?"),
     "timezone": ("time zone of the schedule", "UTC"),
-    "pause_status": ("PAUSED or UNPAUSED", "PAUSED"),
 }
+_PAUSE_VARIABLE = {"pause_status": ("PAUSED or UNPAUSED", "PAUSED")}
 _HEAD = """\
 # Written by 'harness asset-bundle {name}'. Change the scenario or the settings, then write it again.
 # databricks bundle deploy --target dev
@@ -53,7 +62,9 @@ _HEAD = """\
 """
 
 
-def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> Path:
+def write(
+    settings: Settings, plan: Plan, target: Databricks, folder: Path, *, on_update: bool = False
+) -> Path:
     """Write a bundle that runs a scenario on a schedule, and return its main file.
 
     Args:
@@ -61,10 +72,14 @@ def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> P
         plan: Plan of the scenario on this target.
         target: Target with the client of the workspace.
         folder: Folder of the bundle.
+        on_update: Whether an update of the table starts the job, instead of a schedule.
 
     Raises:
+        UsageError: Nothing would report an update of this table, or a setting of the job is invalid.
         PrerequisiteError: The folder can't be written, or the wheel can't be built.
     """
+    start = _make_trigger(plan) if on_update else _make_schedule()
+    read_job_overrides(settings)  # Reports a mistake in them before anything is written.
     wheel = build_wheel(folder / "dist")
     rows = _choose_paths(plan)
     for name, destination in rows.items():
@@ -75,15 +90,17 @@ def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> P
     task = _make_task(settings, target, kept, library, rows)
     host = target.workspace.config.host or ""
     name = kept.scenario.name
+    variables = {**({} if on_update else _SCHEDULE_VARIABLES), **_PAUSE_VARIABLE}
     content = {
         "bundle": {"name": f"harness_{name}"},
         "variables": {
             key: {"description": description, "default": value}
-            for key, (description, value) in _VARIABLES.items()
+            for key, (description, value) in variables.items()
         },
+        "include": [_ADDITIONS],
         # Needed if git ignores the folder.
         "sync": {"include": [PLAN, *dict.fromkeys(rows.values())]},
-        "resources": {"jobs": {name: _make_job(settings, name, task)}},
+        "resources": {"jobs": {name: _make_job(settings, name, task, start)}},
         "targets": _make_targets(host),
     }
     write_text(folder / FILE, _HEAD.format(name=name) + _format_yaml(content))
@@ -129,33 +146,70 @@ def _make_task(
     from databricks.sdk.service.jobs import PythonWheelTask, Task
 
     name = plan.scenario.name
-    outputs = f"{target.root.rstrip('/')}/scheduled/{name}/{_RUN}"
     sources = [text for path, at in rows.items() for text in ("--source", f"{path}=file:{_FILES}/{at}")]
-    parameters = [f"{_FILES}/{PLAN}", f"{outputs}/{RESULT}", "--run-id", f"{name}-{_RUN}", *sources]
+    parameters = [
+        f"{_FILES}/{PLAN}",
+        f"{target.root}/scheduled/{name}/{_RUN}",
+        "--run-id",
+        f"{name}-{_RUN}",
+        *sources,
+        # One argument each, so that an empty value is still one.
+        *(f"--{parameter}={{{{job.parameters.{parameter}}}}}" for parameter in _PARAMETERS),
+    ]
     cluster_id = read_setting(settings, "cluster_id") or None
     return Task(
         task_key=TASK,
-        python_wheel_task=PythonWheelTask(PACKAGE, ENTRY_POINT, parameters=parameters),
+        python_wheel_task=PythonWheelTask(PACKAGE, SCHEDULED_ENTRY_POINT, parameters=parameters),
         existing_cluster_id=cluster_id,
         new_cluster=None if cluster_id else target.make_cluster(DEPLOYER, f"scheduled-{name}"),
         libraries=list_cluster_libraries(wheel, settings),
     ).as_dict()
 
 
-def _make_job(settings: Settings, name: str, task: dict[str, Any]) -> dict[str, Any]:
-    own = make_tags(settings)
+def _make_schedule() -> dict[str, Any]:
     return {
-        "name": f"harness {name}",
         "schedule": {
             "quartz_cron_expression": "${var.cron}",
             "timezone_id": "${var.timezone}",
             "pause_status": "${var.pause_status}",
-        },
+        }
+    }
+
+
+def _make_trigger(plan: Plan) -> dict[str, Any]:
+    """Return the trigger of a job that starts when its table is updated; a job has only one kind of start.
+
+    Raises:
+        UsageError: Only Unity Catalog reports updates, and only the latest version follows them.
+    """
+    name = plan.existing_table
+    if name is None or not (is_table_name(name) and is_in_unity_catalog(name)):
+        reads = "builds its own table" if name is None else f"reads {name}"
+        raise UsageError(
+            f"--on-update needs a table in Unity Catalog, but the scenario {reads}.",
+            remedy="Name one: --table CATALOG.SCHEMA.TABLE",
+        )
+    if not any(each.read is not None and each.read.version == "latest" for each in plan.scenario.versions):
+        listed = ", ".join(each.name for each in plan.scenario.versions)
+        raise UsageError(
+            f"--on-update needs a scenario that reads the latest version; this one only reads {listed}.",
+            remedy=f"Read it: --table {name} --versions latest",
+        )
+    return {"trigger": {"pause_status": "${var.pause_status}", "table_update": {"table_names": [name]}}}
+
+
+def _make_job(settings: Settings, name: str, task: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:
+    own = make_tags(settings)
+    job = {
+        "name": f"harness {name}",
+        **start,
         "timeout_seconds": int(read_setting(settings, "time_limit_min")) * 60,
         "max_concurrent_runs": 1,
+        "parameters": [{"name": each, "default": ""} for each in _PARAMETERS],
         **({"tags": own} if own else {}),
         "tasks": [task],
     }
+    return merge_job_overrides(job, settings)
 
 
 def _make_targets(host: str) -> dict[str, Any]:

@@ -61,8 +61,7 @@ def require_table(workspace: WorkspaceClient, name: str) -> TableInfo | None:
     """
     from databricks.sdk.errors import NotFound
 
-    catalog, *rest = name.split(".")
-    if len(rest) < _LEVELS - 1 or catalog.lower() in _OTHER_CATALOGS:
+    if not is_in_unity_catalog(name):
         return None
     with translate_errors(workspace, f"look up the table {name}"):
         try:
@@ -117,6 +116,12 @@ def sweep_tables(workspace: WorkspaceClient, schema: str, today: date, report: C
         remove_table(workspace, each)
         report(each)
     return len(expired)
+
+
+def is_in_unity_catalog(name: str) -> bool:
+    """Return whether a name without backquotes is that of a table in Unity Catalog."""
+    parts = name.split(".")
+    return len(parts) == _LEVELS and parts[0].lower() not in _OTHER_CATALOGS
 
 
 def _explain_unreadable(table: TableInfo) -> str | None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import UsageError, did_you_mean
 from harness.setting_types import Settings
-from harness.targets.databricks import CLUSTER, read_setting
+from harness.targets.databricks import CLUSTER
+from harness.targets.databricks.overrides import Section, merge
 
 if TYPE_CHECKING:
     from databricks.sdk.service.compute import ClusterSpec, Library
 
 LIBRARIES = "libraries"
 """The only key that is not one of a cluster's specification, but of the task."""
-_OWN = ("single_user_name", "data_security_mode", "num_workers", "autoscale", "spark_version", "policy_id")
+_SECTION = Section(
+    CLUSTER,
+    ("single_user_name", "data_security_mode", "num_workers", "autoscale", "spark_version", "policy_id"),
+    "'workers', 'runtime' and 'policy_id' are settings under [targets.databricks].",
+)
 _FIXED = ("fixed", "forbidden")
 """Types of a policy's rules that leave a value no choice."""
 
@@ -27,52 +30,17 @@ def read_overrides(settings: Settings) -> Mapping[str, Any]:
     Raises:
         UsageError: One of them doesn't exist, or has a setting of its own.
     """
-    text = read_setting(settings, CLUSTER)
-    if not text:
+    overrides = _SECTION.read(settings)
+    if not overrides:
         return {}  # Without loading Databricks' client.
-    from databricks.sdk.service.compute import ClusterSpec
-
-    overrides: dict[str, Any] = json.loads(text)
-    known = [field.name for field in dataclasses.fields(ClusterSpec)]
-    for name in overrides:
-        if name in _OWN:
-            raise UsageError(
-                f"[targets.databricks.cluster] can't set '{name}', which the harness manages.",
-                remedy="'workers', 'runtime' and 'policy_id' are settings under [targets.databricks].",
-            )
-        if name not in (*known, LIBRARIES):
-            raise UsageError(
-                f"Unknown setting '{name}' in [targets.databricks.cluster].{did_you_mean(name, known)}"
-            )
-    _require_known_values(overrides)
-    return overrides
-
-
-def _require_known_values(overrides: dict[str, Any]) -> None:
-    """Require that Databricks' client knows every value: it drops those that it doesn't know."""
     from databricks.sdk.service.compute import ClusterSpec, Library
 
-    try:
-        known = ClusterSpec.from_dict(overrides).as_dict()
-        known[LIBRARIES] = [Library.from_dict(each).as_dict() for each in overrides.get(LIBRARIES, ())]
-    except (AttributeError, TypeError, ValueError) as error:
-        raise UsageError(f"[targets.databricks.cluster] has a value of the wrong kind: {error}.") from error
-    for path in _find_dropped(overrides, known):
-        raise UsageError(f"[targets.databricks.cluster]: Databricks knows no '{path}'.")
+    def convert() -> dict[str, Any]:
+        libraries = [Library.from_dict(each).as_dict() for each in overrides.get(LIBRARIES, ())]
+        return {**ClusterSpec.from_dict(overrides).as_dict(), LIBRARIES: libraries}
 
-
-def _find_dropped(given: Any, known: Any, path: str = "") -> Iterator[str]:
-    """Yield the path of each value that is given, and not known."""
-    if isinstance(given, dict) and isinstance(known, dict):
-        for name, value in given.items():
-            inner = f"{path}.{name}" if path else name
-            if name not in known:
-                yield inner
-            else:
-                yield from _find_dropped(value, known[name], inner)
-    elif isinstance(given, list) and isinstance(known, list):
-        for one, other in zip(given, known, strict=False):
-            yield from _find_dropped(one, other, path)
+    _SECTION.check(overrides, ClusterSpec, convert, (LIBRARIES,))
+    return overrides
 
 
 def merge_overrides(spec: ClusterSpec, settings: Settings) -> ClusterSpec:
@@ -80,7 +48,7 @@ def merge_overrides(spec: ClusterSpec, settings: Settings) -> ClusterSpec:
     from databricks.sdk.service.compute import ClusterSpec
 
     overrides = {name: value for name, value in read_overrides(settings).items() if name != LIBRARIES}
-    return ClusterSpec.from_dict(_merge(spec.as_dict(), overrides)) if overrides else spec
+    return ClusterSpec.from_dict(merge(spec.as_dict(), overrides)) if overrides else spec
 
 
 def list_own_libraries(settings: Settings) -> list[Library]:
@@ -108,12 +76,6 @@ def leave_to_policy(spec: ClusterSpec, definition: str, settings: Settings) -> C
             _remove(values, name)
     values["apply_policy_default_values"] = True
     return ClusterSpec.from_dict(values)
-
-
-def _merge(base: Any, over: Any) -> Any:
-    if not (isinstance(base, dict) and isinstance(over, dict)):
-        return over
-    return {**base, **{name: _merge(base.get(name), value) for name, value in over.items()}}
 
 
 def _list_paths(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

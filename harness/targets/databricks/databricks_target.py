@@ -267,11 +267,11 @@ class Databricks:
         else:
             self._report(f"The table remains at {lake}/runs/{run_id}: this machine has no credential for it.")
 
-    def write_schedule(self, plan: Plan, folder: Path) -> Path:
-        """Write a Databricks Asset Bundle that runs a scenario on a schedule, and return its main file."""
+    def write_schedule(self, plan: Plan, folder: Path, *, on_update: bool = False) -> Path:
+        """Write a Declarative Automation Bundle that schedules a scenario, and return its main file."""
         from harness.targets.databricks.asset_bundle import write
 
-        return write(self._settings, plan, self, folder)
+        return write(self._settings, plan, self, folder, on_update=on_update)
 
     def sweep(self) -> int:
         """Remove what has expired, and return the number of removed folders and tables."""

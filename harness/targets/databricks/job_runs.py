@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TASK = "harness"
 PACKAGE, ENTRY_POINT = "dataset-harness", "harness-job"
+SCHEDULED_ENTRY_POINT = "harness-scheduled-run"
 _POLL_S = 1.0
 _POLL_SLOWER = timedelta(minutes=1)
 """After how long the pause between two requests is twice as long, and so on."""

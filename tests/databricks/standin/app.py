@@ -16,7 +16,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from tests.databricks.standin import catalog, files, jobs, tracking_proxy, workspace_files
+from tests.databricks.standin import (
+    catalog,
+    files,
+    jobs,
+    scheduled_jobs,
+    tracking_proxy,
+    workspace_files,
+)
 from tests.databricks.standin.faults import Kind, RequestFault
 from tests.databricks.standin.state import WORKSPACE_ID, Workspace
 from tests.databricks.standin.wire import ApiError, Call
@@ -61,6 +68,8 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("HEAD", _DIRECTORY, files.directory),
     ("GET", _DIRECTORY, files.list_directory),
     ("DELETE", _DIRECTORY, files.delete_directory),
+    ("POST", "/api/2.2/jobs/create", scheduled_jobs.create),
+    ("POST", "/api/2.2/jobs/run-now", scheduled_jobs.run_now),
     ("POST", "/api/2.2/jobs/runs/submit", jobs.submit),
     ("GET", "/api/2.2/jobs/runs/get", jobs.get_run),
     ("GET", "/api/2.2/jobs/runs/list", jobs.list_runs),

@@ -51,7 +51,8 @@ class Mounts:
         return tuple(self._parameter(text, copies / str(at)) for at, text in enumerate(parameters))
 
     def _parameter(self, text: str, copies: Path) -> str:
-        resolved = self.resolve(text)
+        name, separator, value = text.rpartition("=")  # An option, such as --source rows.csv=/Volumes/...
+        resolved = self.resolve(text) if text.startswith("/") else f"{name}{separator}{self.resolve(value)}"
         given = Path(resolved)
         if resolved == text or given.suffix != ".json" or not given.is_file():
             return resolved

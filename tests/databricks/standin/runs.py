@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -80,8 +82,12 @@ class TaskRun:
         self.end = end
 
 
+_REFERENCE = re.compile(r"\{\{\s*([\w.]+)\s*\}\}")
+"""A reference to a value of the run, in a parameter of a task."""
+
+
 class JobRun:
-    """A one-time run from its submission on; its tasks run one after the other."""
+    """A run from its submission on; its tasks run one after the other."""
 
     def __init__(
         self,
@@ -90,10 +96,15 @@ class JobRun:
         tasks: tuple[SubmitTask, ...],
         timeout_s: int,
         token: str | None,
+        job_id: int | None = None,
+        parameters: Mapping[str, str] | None = None,
     ) -> None:
         self._workspace = workspace
         self.run_id = next(workspace.numbers)
-        self.job_id = next(workspace.numbers)
+        self.job_id = job_id or next(workspace.numbers)
+        self.is_scheduled = job_id is not None
+        """Whether a job started it, rather than a submission."""
+        self.parameters = parameters or {}
         self.name = name
         self.token = token
         self.deleted = False
@@ -130,7 +141,22 @@ class JobRun:
         if task.python_wheel_task is None:
             raise AssertionError("Tasks without a wheel are refused before.")
         run_id = next(self._workspace.numbers)
-        return TaskRun(run_id, task, task.python_wheel_task, self._workspace.folder / "tasks" / str(run_id))
+        wheel_task = self._resolve(task.python_wheel_task)
+        return TaskRun(run_id, task, wheel_task, self._workspace.folder / "tasks" / str(run_id))
+
+    def _resolve(self, task: PythonWheelTask) -> PythonWheelTask:
+        """Return a task with its references to the run replaced by their values; unknown ones stay."""
+        values = {
+            "job.id": str(self.job_id),
+            "job.run_id": str(self.run_id),
+            "job.repair_count": "0",
+            **{f"job.parameters.{name}": value for name, value in self.parameters.items()},
+        }
+        resolved = [
+            _REFERENCE.sub(lambda found: values.get(found[1], found[0]), text)
+            for text in task.parameters or ()
+        ]
+        return dataclasses.replace(task, parameters=resolved)
 
     def _run_tasks(self) -> None:
         for each in self.tasks:

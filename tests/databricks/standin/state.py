@@ -37,6 +37,7 @@ from tests.databricks.standin.wire import invalid
 
 if TYPE_CHECKING:
     from tests.databricks.standin.runs import JobRun
+    from tests.databricks.standin.scheduled_jobs import Job
 
 USER = "jane.doe@example.com"
 WORKSPACE_ID = "1234567890123456"
@@ -104,6 +105,8 @@ class Workspace:
         self.secrets: dict[str, dict[str, str]] = {}
         """Values by scope and key; no call returns them."""
         self.entitlements: list[str] = list(ENTITLEMENTS)
+        self.jobs: dict[int, Job] = {}
+        """Jobs by their id."""
         self.runs: dict[int, JobRun] = {}
         """Runs by their id, in the order of submission."""
         self.clusters: dict[str, ClusterDetails] = {
