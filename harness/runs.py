@@ -103,6 +103,12 @@ class RunFolder:
         return cls(path)
 
     @property
+    def scenario(self) -> str:
+        """Name of its scenario."""
+        # A run's name is its time, the scenario's name and a random suffix.
+        return self.path.name.split("-", 2)[2].rpartition("-")[0]
+
+    @property
     def is_running(self) -> bool:
         """Whether its command, or the job that it started, is still running."""
         return is_locked(self.path / PLAN)
