@@ -135,8 +135,8 @@ init: named run-ready ## write a first scenario from a data file: NAME=... DATA=
 schema: run-ready ## rewrite the JSON Schema of the scenario file, after a change to the language
 	@$(HARNESS) schema --out harness/scenario.schema.json ARGS
 
-runs: run-ready ## list runs [of one table: TABLE=lc_loan [and one of its versions: VERSION=0]]
-	@$(HARNESS) runs ARGS $${TABLE:+--table "$$TABLE"} $${VERSION:+--version "$$VERSION"}
+runs: run-ready ## list tracked runs, or write a page about the kept ones: [HTML=1] [NAME=scenario] [TABLE=lc_loan [VERSION=0]] [TARGET=...]
+	@$(HARNESS) runs ARGS $(ON_TARGET) $(if $(HTML),--html) $${NAME:+--scenario "$$NAME"} $${TABLE:+--table "$$TABLE"} $${VERSION:+--version "$$VERSION"}
 
 trace: run-ready ## show what a run was trained on and what it measured: RUN=...
 	@$(HARNESS) trace ARGS -- "$$RUN"

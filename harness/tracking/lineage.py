@@ -23,30 +23,36 @@ _FINGERPRINT_DIGITS = 32
 _MANY = 1000
 
 
-def find_runs(settings: Settings, table: str, version: int | None) -> list[TrackedRun]:
+def find_runs(
+    settings: Settings, table: str | None, version: int | None, scenario: str | None = None
+) -> list[TrackedRun]:
     """Return the runs that were trained on a table, newest first.
 
     Args:
         settings: Settings with MLflow's tracking store.
-        table: Name or URI of the table, its name in a catalog, or the fingerprint of one of its versions.
+        table: Name or URI of the table, its name in a catalog, or the fingerprint of one of its versions;
+            ``None`` for every table.
         version: Delta version; ``None`` for every version.
+        scenario: Name of the scenario; ``None`` for every scenario.
 
     Raises:
         UsageError: The URI contains a password.
         PrerequisiteError: No run was trained on it, or there is no tracking store.
     """
-    if password := describe_password(table):
-        raise UsageError(f"--table: the table's URI contains {password}; remove it.")
-    field = _choose_tag(table)
-    clauses = [f"tags.`harness.{field}` = '{_quote(normalize_table_name(table))}'"]
+    asked = []
+    if scenario is not None:
+        asked.append(("scenario", scenario, f"of the scenario '{scenario}'"))
+    if table is not None:
+        if password := describe_password(table):
+            raise UsageError(f"--table: the table's URI contains {password}; remove it.")
+        asked.append((_choose_tag(table), normalize_table_name(table), f"trained on '{table}'"))
     if version is not None:
-        clauses.append(f"tags.`harness.data_version` = '{version}'")
-    found = _search(settings, " and ".join(clauses))
-    found = [run for run in found if _is_of_version(run)]
-    if not found:
-        of = f" at version {version}" if version is not None else ""
+        asked.append(("data_version", str(version), f"at version {version}"))
+    clauses = [f"tags.`harness.{tag}` = '{_quote(value)}'" for tag, value, _ in asked]
+    found = [run for run in _search(settings, " and ".join(clauses)) if _is_of_version(run)]
+    if not found and asked:
         raise PrerequisiteError(
-            f"No run was trained on '{table}'{of}.",
+            f"MLflow has no run {' '.join(text for *_, text in asked)}.",
             remedy="'harness runs' lists every run. Use the name, URI or fingerprint of a table.",
         )
     return found

@@ -39,7 +39,7 @@ TARGETS = {
     "report": "report -- RUN",
     "resume": "resume -- RUN",
     "retain": "retain -- TABLE",
-    "runs": "runs --table TABLE --version VERSION",
+    "runs": "runs --target TARGET --scenario NAME --table TABLE --version VERSION",
     "scenario": "scenario --target TARGET --table TABLE --versions VERSIONS -- NAME",
     "trace": "trace -- RUN",
     "ui": "ui --target TARGET",
