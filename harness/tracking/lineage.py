@@ -13,7 +13,7 @@ from harness.settings import Settings
 from harness.storage.tracking_store import find_missing_store, require_usable_store
 from harness.storage.uris import describe_password, hide_passwords
 from harness.table_names import is_table_name, normalize_table_name
-from harness.tracking.tracked_run import TrackedRun
+from harness.tracked_run import TrackedRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

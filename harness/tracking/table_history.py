@@ -14,9 +14,9 @@ from harness.storage.tracking_store import find_missing_store
 from harness.storage.uris import describe_password, explain_unusable
 from harness.table_names import normalize_table_name
 from harness.targets.checks import map_table
+from harness.tracked_run import TrackedRun
 from harness.tracking.lineage import find_all_runs
 from harness.tracking.table_versions import TableHistory, TableVersion
-from harness.tracking.tracked_run import TrackedRun
 
 
 def read_history(settings: Settings, table: str, limit: int) -> TableHistory:

@@ -19,9 +19,9 @@ from harness.storage import tracking_store
 from harness.storage.tracking_store import require_usable_store
 from harness.targets.checks import check_tracking_store
 from harness.targets.embedded.embedded_target import Embedded
+from harness.tracked_run import TrackedRun
 from harness.tracking import lineage
 from harness.tracking.lineage import find_all_runs
-from harness.tracking.tracked_run import TrackedRun
 from tests.unit.report_samples import plan
 
 NEWEST, OLDER = "b" * 12, "a" * 12

@@ -18,8 +18,8 @@ from harness.metrics import METRICS
 from harness.report.terminal.console import make_table, make_text, write_line
 from harness.results import BoundResult, VersionResult
 from harness.targets.registry import TARGETS
+from harness.tracked_run import TrackedRun
 from harness.tracking.table_versions import TableHistory, TableVersion
-from harness.tracking.tracked_run import TrackedRun
 from harness.views import formatting
 from harness.views.bound_table import VERDICTS_WORST_FIRST
 
