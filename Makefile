@@ -138,8 +138,8 @@ schema: run-ready ## rewrite the JSON Schema of the scenario file, after a chang
 runs: run-ready ## list tracked runs, or write a page about the kept ones: [HTML=1] [NAME=scenario] [TABLE=lc_loan [VERSION=0]] [TARGET=...]
 	@$(HARNESS) runs ARGS $(ON_TARGET) $(if $(HTML),--html) $${NAME:+--scenario "$$NAME"} $${TABLE:+--table "$$TABLE"} $${VERSION:+--version "$$VERSION"}
 
-trace: run-ready ## show what a run was trained on and what it measured: RUN=...
-	@$(HARNESS) trace ARGS -- "$$RUN"
+trace: run-ready ## show what a run was trained on and what it measured: RUN=... [TARGET=...]
+	@$(HARNESS) trace ARGS $(ON_TARGET) -- "$$RUN"
 
 report: run-ready ## regenerate the reports of a past run: RUN=latest
 	@$(if $(RUN),,echo "Name a run: make report RUN=latest" >&2; exit 2)

@@ -12,8 +12,9 @@ import typer
 from harness.cli.options import (
     TrackingTarget,
     open_console,
+    open_past_runs,
     read_settings_of_past_runs,
-    report_tracking_store,
+    report_runs_location,
 )
 from harness.errors import PrerequisiteError
 from harness.retention.outlook import DAYS_AHEAD
@@ -63,9 +64,9 @@ def runs(
     from harness.report.terminal.command_tables import show_runs
     from harness.tracking import lineage
 
-    settings = read_settings_of_past_runs(target)
-    show_runs(open_console(), lineage.find_runs(settings, table, version, scenario))
-    report_tracking_store(settings)
+    recorded = open_past_runs(target)
+    show_runs(open_console(), lineage.find_runs(recorded, table, version, scenario))
+    report_runs_location(recorded)
 
 
 def _write_runs_page(
@@ -128,9 +129,9 @@ def trace(
     from harness.report.terminal.command_tables import show_trace
     from harness.tracking import lineage
 
-    settings = read_settings_of_past_runs(target)
-    show_trace(open_console(), lineage.trace(settings, run_id))
-    report_tracking_store(settings)
+    recorded = open_past_runs(target)
+    show_trace(open_console(), lineage.trace(recorded, run_id))
+    report_runs_location(recorded)
 
 
 def report(

@@ -41,7 +41,7 @@ TARGETS = {
     "retain": "retain -- TABLE",
     "runs": "runs --target TARGET --scenario NAME --table TABLE --version VERSION",
     "scenario": "scenario --target TARGET --table TABLE --versions VERSIONS -- NAME",
-    "trace": "trace -- RUN",
+    "trace": "trace --target TARGET -- RUN",
     "ui": "ui --target TARGET",
     "up": "up --workers WORKERS",
     "watch": "watch --target TARGET --table TABLE --versions VERSIONS -- NAME",
