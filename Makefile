@@ -192,7 +192,7 @@ logs: docker-ready run-ready ## show the logs of the stack's services [ARGS="mlf
 clean: docker-ready run-ready ## delete the stack, after a question: containers, data, images, secrets, build cache [FORCE=1]
 	@$(HARNESS) clean --stack $(if $(FORCE),--force) ARGS
 
-clean-runs: run-ready ## delete all but the newest runs with their tables, and what killed runs left: KEEP_RUNS=5
+clean-runs: run-ready ## delete all but the newest runs with their tables and bundles, and what killed runs left: KEEP_RUNS=5 [ARGS=--dry-run]
 	@$(HARNESS) clean ARGS $${KEEP_RUNS:+--keep-runs "$$KEEP_RUNS"}
 
 test: lint types imports images ## run all checks and all tests; Compose tests only if a Docker engine is ready
