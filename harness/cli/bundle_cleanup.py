@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import PrerequisiteError
@@ -66,8 +68,7 @@ class BundleCleanup:
         self.stays: dict[str, None] = {}
         """Sentences about the bundles that stay, in the order in which they were found."""
         self._settings = settings
-        # As text: a result that can't be read may name a bundle, too.
-        self._texts = [text for run in kept for text in _read_texts(run)]
+        self._kept = kept
         running = [run.started for run in kept if run.is_running]
         self._unchanged_since = min([datetime.now(UTC) - _MOST_TIME_BETWEEN_FILES, *running])
         self._removed = removed
@@ -144,9 +145,22 @@ class BundleCleanup:
         """Return whether a kept run names a bundle, by its URI, or an MLflow run."""
         return any(name in text for text in self._texts)
 
+    @cached_property
+    def _texts(self) -> list[str]:
+        """What the kept runs have recorded, as text: a damaged result may name a bundle, too."""
+        files = (run.path / name for run in self._kept for name in (RESULT, STEPS, UNSETTLED))
+        return [text for file in files if (text := _read_text(file))]
 
-def _read_texts(run: RunFolder) -> Iterator[str]:
-    for name in (RESULT, STEPS, UNSETTLED):
-        file = run.path / name
-        if file.is_file():
-            yield file.read_text(encoding="utf-8", errors="replace")
+
+def _read_text(file: Path) -> str:
+    """Return the text of a file; empty if it doesn't exist.
+
+    Raises:
+        PrerequisiteError: It can't be read.
+    """
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise PrerequisiteError(f"Can't read {file}: {error.strerror}.") from error

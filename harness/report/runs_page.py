@@ -76,13 +76,15 @@ def write_runs_page(runs: Path, wanted: RunFilter, file: Path | None = None) -> 
         PrerequisiteError: There are no such runs, or the file can't be written.
     """
     found = list_kept_runs(runs, wanted)
-    if not found:
-        which = f" ({wanted.description})" if wanted.description else ""
+    if not found and wanted.description:
         raise PrerequisiteError(
-            f"There are no such runs in {runs}{which}." if which else f"There are no runs in {runs} yet.",
-            remedy="'harness runs --html' without filters shows every run that is kept on this machine."
-            if which
-            else "Run a scenario first: make scenario NAME=three_versions.",
+            f"There are no such runs in {runs} ({wanted.description}).",
+            remedy="'harness runs --html' without filters shows every run that is kept on this machine.",
+        )
+    if not found:
+        raise PrerequisiteError(
+            f"There are no runs in {runs} yet.",
+            remedy="Run a scenario first: make scenario NAME=three_versions.",
         )
     file = runs / PAGE if file is None else file
     write_text(file, render_runs(found, runs, wanted, file.absolute().parent))

@@ -178,7 +178,7 @@ class TracksRuns(Protocol):
 
 @runtime_checkable
 class SearchesRuns(Protocol):
-    """A target whose MLflow is only reached through the target's own client, or another store of runs."""
+    """The runs that MLflow has recorded, of a target with its own client for them or in a tracking store."""
 
     def locate_runs(self) -> str:
         """Return where the runs are recorded, for people."""

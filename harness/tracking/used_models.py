@@ -53,7 +53,7 @@ class UsedModels:
         if tags is None:
             return "MLflow no longer has the run that trained its models"
         if tags.get(RUN_TAG) not in removed:
-            return f"its models belong to the run {tags.get(RUN_TAG)}"
+            return f"another run trained its models: {tags.get(RUN_TAG, training)}"
         # 'harness publish' adds the name of the store to the tag.
         if bundle in [uri for tag, uri in tags.items() if tag.startswith(f"{BUNDLE_TAG}.")]:
             return "'harness publish' has published it"
@@ -62,7 +62,7 @@ class UsedModels:
         for other in self.tags.values():
             used = [run for tag, run in other.items() if tag.startswith(REUSED_TAG)]
             if training in used and other.get(RUN_TAG) not in removed:
-                return f"the run {other.get(RUN_TAG)} uses its models"
+                return f"another run uses its models: {other.get(RUN_TAG, 'unknown')}"
         return ""
 
 

@@ -148,7 +148,7 @@ def _use_elsewhere(home: Home, training: str, bundle: str) -> str:
     del bundle
     tags = {"harness.run_id": NEW, "harness.reused.march": training}
     home.client.create_run(home.experiment, tags=tags)
-    return f"the run {NEW} uses its models"
+    return f"another run uses its models: {NEW}"
 
 
 def _belong_elsewhere(home: Home, training: str, bundle: str) -> str:
@@ -167,7 +167,7 @@ def _damage(home: Home, training: str, bundle: str) -> str:
 def _train_elsewhere(home: Home, training: str, bundle: str) -> str:
     del bundle
     home.client.set_tag(training, "harness.run_id", NEW)
-    return f"its models belong to the run {NEW}"
+    return f"another run trained its models: {NEW}"
 
 
 def _forget_run(home: Home, training: str, bundle: str) -> str:
@@ -292,6 +292,28 @@ def test_a_run_that_can_not_be_removed_keeps_its_bundles(home: Home, monkeypatch
     assert isinstance(done.exception, HarnessError)
     left = [path.name for path in home.runs.iterdir() if not path.name.startswith(".")]
     assert ([OLD], True) == (left, Path(bundle).exists())
+
+
+def test_a_kept_result_that_can_not_be_opened_keeps_all_bundles(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the files of a kept run can't be opened, nothing is removed: that run may use any bundle."""
+    training = home.train()
+    bundle = home.publish(training)
+    home.keep(OLD, training, bundle)
+    kept = home.keep(NEW, training, bundle)
+    read = Path.read_text
+
+    def refuse(self: Path, encoding: str | None = None, errors: str | None = None) -> str:
+        if self == kept.path / RESULT:
+            raise PermissionError(13, "Permission denied", str(self))
+        return read(self, encoding, errors)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    done = home.clean(1)
+    assert isinstance(done.exception, HarnessError), done.exception
+    assert f"Can't read {kept.path / RESULT}" in done.exception.message
+    assert ((home.runs / OLD).exists(), Path(bundle).exists()) == (True, True)
 
 
 def test_a_dry_run_removes_nothing(home: Home) -> None:
