@@ -135,11 +135,11 @@ init: named run-ready ## write a first scenario from a data file: NAME=... DATA=
 schema: run-ready ## rewrite the JSON Schema of the scenario file, after a change to the language
 	@$(HARNESS) schema --out harness/scenario.schema.json ARGS
 
-runs: run-ready ## list runs [of one table: TABLE=lc_loan [and one of its versions: VERSION=0]]
-	@$(HARNESS) runs ARGS $${TABLE:+--table "$$TABLE"} $${VERSION:+--version "$$VERSION"}
+runs: run-ready ## list tracked runs, or write a page about the kept ones: [HTML=1] [NAME=scenario] [TABLE=lc_loan [VERSION=0]] [TARGET=...]
+	@$(HARNESS) runs ARGS $(ON_TARGET) $(if $(HTML),--html) $${NAME:+--scenario "$$NAME"} $${TABLE:+--table "$$TABLE"} $${VERSION:+--version "$$VERSION"}
 
-trace: run-ready ## show what a run was trained on and what it measured: RUN=...
-	@$(HARNESS) trace ARGS -- "$$RUN"
+trace: run-ready ## show what a run was trained on and what it measured: RUN=... [TARGET=...]
+	@$(HARNESS) trace ARGS $(ON_TARGET) -- "$$RUN"
 
 report: run-ready ## regenerate the reports of a past run: RUN=latest
 	@$(if $(RUN),,echo "Name a run: make report RUN=latest" >&2; exit 2)
@@ -192,7 +192,7 @@ logs: docker-ready run-ready ## show the logs of the stack's services [ARGS="mlf
 clean: docker-ready run-ready ## delete the stack, after a question: containers, data, images, secrets, build cache [FORCE=1]
 	@$(HARNESS) clean --stack $(if $(FORCE),--force) ARGS
 
-clean-runs: run-ready ## delete all but the newest runs with their tables, and what killed runs left: KEEP_RUNS=5
+clean-runs: run-ready ## delete all but the newest runs with their tables and bundles, and what killed runs left: KEEP_RUNS=5 [ARGS=--dry-run]
 	@$(HARNESS) clean ARGS $${KEEP_RUNS:+--keep-runs "$$KEEP_RUNS"}
 
 test: lint types imports images ## run all checks and all tests; Compose tests only if a Docker engine is ready

@@ -36,6 +36,8 @@ BISECTION_PARAMETER = "train"
 """Parameter of a run that only trains at some of its scenario's versions."""
 WORK = "work.json"
 """Identifies what determines the numbers of the run and of each version; see ``harness.work``."""
+REMOVED = ".removed"
+"""File next to the runs with the ids of removed ones: what they have published belongs to this machine."""
 _RUN_ID = re.compile(r"\d{8}-\d{6}-\w+-[0-9a-f]{4}")
 
 
@@ -101,6 +103,12 @@ class RunFolder:
         except OSError as error:
             raise make_unwritable_error(path, error) from error
         return cls(path)
+
+    @property
+    def scenario(self) -> str:
+        """Name of its scenario."""
+        # A run's name is its time, the scenario's name and a random suffix.
+        return self.path.name.split("-", 2)[2].rpartition("-")[0]
 
     @property
     def is_running(self) -> bool:
@@ -327,6 +335,27 @@ class RunFolder:
             with suppress(OSError, PrerequisiteError):
                 left = list_runs(self.path.parent)
                 left[-1].make_latest() if left else latest.unlink()
+
+
+def record_removed(runs: Path, run_id: str) -> None:
+    """Record that a run of this machine was removed.
+
+    Raises:
+        PrerequisiteError: The folder of the runs can't be written.
+    """
+    try:
+        with (runs / REMOVED).open("a", encoding="utf-8") as stream:
+            stream.write(run_id + "\n")
+    except OSError as error:
+        raise make_unwritable_error(runs / REMOVED, error) from error
+
+
+def read_removed(runs: Path) -> set[str]:
+    """Return the ids of the runs of this machine that were removed."""
+    try:
+        return set((runs / REMOVED).read_text(encoding="utf-8", errors="replace").split())
+    except OSError:
+        return set()
 
 
 def find_run(runs: Path, run: str) -> RunFolder:

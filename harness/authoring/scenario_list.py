@@ -7,10 +7,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.errors import ExitCode, HarnessError, PrerequisiteError
+from harness.errors import HarnessError
 from harness.loading.document import read_document
-from harness.runs import RunFolder, RunState, list_runs
+from harness.runs import list_runs
 from harness.scenario.model import Scenario
+from harness.views.kept_runs import read_outcome
 
 _NO_RUN = "-"
 
@@ -52,21 +53,7 @@ def _read_newest_verdicts(runs: Path) -> dict[str, str]:
     """Return the verdict of the newest run of each scenario, or why that run has none."""
     verdicts: dict[str, str] = {}
     for folder in reversed(list_runs(runs)):
-        # A run's name is its time, the scenario's name and a random suffix.
-        scenario = folder.path.name.split("-", 2)[2].rpartition("-")[0]
-        if scenario in verdicts or folder.is_bisection_run:
+        if folder.scenario in verdicts or folder.is_bisection_run:
             continue
-        verdicts[scenario] = _read_verdict(folder)
+        verdicts[folder.scenario] = read_outcome(folder).label
     return verdicts
-
-
-def _read_verdict(folder: RunFolder) -> str:
-    if folder.state is not RunState.FINISHED:
-        return folder.state.value
-    try:
-        result = folder.read_result()
-    except PrerequisiteError:  # Written by another version of the harness.
-        return "unreadable"
-    if result.failure is None:
-        return result.verdict.value
-    return RunState.INTERRUPTED.value if result.exit_code is ExitCode.INTERRUPTED else "error"

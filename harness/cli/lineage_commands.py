@@ -12,18 +12,22 @@ import typer
 from harness.cli.options import (
     TrackingTarget,
     open_console,
+    open_past_runs,
     read_settings_of_past_runs,
-    report_tracking_store,
+    report_runs_location,
 )
 from harness.errors import PrerequisiteError
 from harness.retention.outlook import DAYS_AHEAD
-from harness.targets.registry import describe_choices
+from harness.targets.registry import AUTO, describe_choices, find_definition
 
 if TYPE_CHECKING:
     from harness.parity.compare import Parity
 
 
 def runs(
+    scenario: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only runs of the scenario with this name.")
+    ] = None,
     table: Annotated[
         str | None,
         typer.Option(metavar="TABLE", help="Only runs on this table: its name, URI or fingerprint."),
@@ -33,17 +37,49 @@ def runs(
         typer.Option(min=0, metavar="N", help="Only runs on this Delta version (at least 0); needs --table."),
     ] = None,
     target: TrackingTarget = None,
+    html: Annotated[
+        bool,
+        typer.Option(
+            "--html",
+            help="Write a page about the kept runs instead; --target then selects those on a target.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="File of the page (default: runs/index.html in the home folder)."),
+    ] = None,
 ) -> None:
-    """List tracked runs, newest first."""
+    """List tracked runs, newest first.
+
+    Lists what MLflow has recorded. With --html, writes a page about the runs whose folders are kept on this
+    machine instead: a table, filters, and charts of each metric.
+    """
+    if table is None and version is not None:
+        raise typer.BadParameter("--version needs --table.")
+    if out is not None and not html:
+        raise typer.BadParameter("--out needs --html.")
+    if html:
+        _write_runs_page(scenario, table, version, target, out)
+        return
     from harness.report.terminal.command_tables import show_runs
     from harness.tracking import lineage
 
-    settings = read_settings_of_past_runs(target)
-    if table is None and version is not None:
-        raise typer.BadParameter("--version needs --table.")
-    listed = lineage.find_all_runs(settings) if table is None else lineage.find_runs(settings, table, version)
-    show_runs(open_console(), listed)
-    report_tracking_store(settings)
+    recorded = open_past_runs(target)
+    show_runs(open_console(), lineage.find_runs(recorded, table, version, scenario))
+    report_runs_location(recorded)
+
+
+def _write_runs_page(
+    scenario: str | None, table: str | None, version: int | None, target: str | None, file: Path | None
+) -> None:
+    """Write the page of the kept runs, and show where it is."""
+    from harness.report.runs_page import write_runs_page
+    from harness.settings import read_settings
+    from harness.views.kept_runs import RunFilter
+
+    name = None if target in (None, AUTO) else find_definition(target).name
+    wanted = RunFilter(scenario, table, version, name)
+    typer.echo(f"page    {write_runs_page(read_settings().runs, wanted, file)}")
 
 
 def history(
@@ -93,9 +129,9 @@ def trace(
     from harness.report.terminal.command_tables import show_trace
     from harness.tracking import lineage
 
-    settings = read_settings_of_past_runs(target)
-    show_trace(open_console(), lineage.trace(settings, run_id))
-    report_tracking_store(settings)
+    recorded = open_past_runs(target)
+    show_trace(open_console(), lineage.trace(recorded, run_id))
+    report_runs_location(recorded)
 
 
 def report(

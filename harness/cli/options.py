@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.settings import Settings
+    from harness.targets.base import SearchesRuns
 
 
 def complete_scenario_name(incomplete: str) -> list[str]:
@@ -113,8 +114,16 @@ def read_settings_of_past_runs(target: str | None) -> Settings:
     return read_settings({"target": target, "tracking_uri": server.tracking_uri()})
 
 
-def report_tracking_store(settings: Settings) -> None:
-    """Write to standard error which tracking store was read."""
-    from harness.storage.uris import hide_passwords
+def open_past_runs(target: str | None) -> SearchesRuns:
+    """Open the recorded runs of a target: through its own client, or in a tracking store."""
+    from harness.settings import read_settings
+    from harness.targets.base import open_run_search
+    from harness.tracking.lineage import TrackingStore
 
-    typer.echo(f"Read from {hide_passwords(settings['tracking_uri'])}.", err=True)
+    found = open_run_search(read_settings({"target": target}))
+    return TrackingStore(read_settings_of_past_runs(target)) if found is None else found
+
+
+def report_runs_location(runs: SearchesRuns) -> None:
+    """Write to standard error where the runs were read from."""
+    typer.echo(f"Read from {runs.locate_runs()}.", err=True)

@@ -93,9 +93,14 @@ def clean(
         typer.Option(
             "--keep-runs",
             metavar="N",
-            help="Delete all but the N newest runs, with the tables they built, and what killed runs left.",
+            help="Delete all but the N newest runs, with their tables and bundles, and what killed runs "
+            "left.",
         ),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="With --keep-runs: list what would be deleted, and delete nothing."),
+    ] = False,
     stack: Annotated[
         bool,
         typer.Option(
@@ -106,27 +111,45 @@ def clean(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Don't ask before the stack is deleted.")] = False,
 ) -> None:
-    """Delete old runs, or the Compose stack with its data."""
+    """Delete old runs, or the Compose stack with its data.
+
+    A bundle stays if a kept run, or a run of another machine, uses its models, if 'harness publish' has
+    published it, or if its model is registered in MLflow.
+    """
     from harness.cli.cleanup import remove_leftovers, remove_old_runs
     from harness.settings import read_settings
     from harness.targets.compose.stack import Stack
+    from harness.views.formatting import format_count
 
     if keep is None and not stack:
         raise typer.BadParameter(
             "use --keep-runs N to delete old runs, or --stack to delete the Compose stack."
         )
+    if dry_run and stack:
+        raise typer.BadParameter("--dry-run needs --keep-runs: --stack lists what it deletes, and asks.")
     if keep is not None and stack:
         raise typer.BadParameter("--keep-runs and --stack can't be combined.")
     settings = read_settings()
     if stack:
         _delete_stack(Stack(settings), force=force)
         return
-    bundles = remove_leftovers(settings, typer.echo)
-    removed = remove_old_runs(settings, keep or 0)
-    runs = f"{len(removed)} run" if len(removed) == 1 else f"{len(removed)} runs"
-    typer.echo(f"{runs} removed, with their tables." if removed else "No runs removed.")
-    if bundles:
-        typer.echo(f"{bundles} unfinished bundle{'s' if bundles != 1 else ''} removed.")
+    if dry_run:
+        found = remove_old_runs(settings, keep or 0, typer.echo, is_dry_run=True)
+        for name in found.runs:
+            typer.echo(f"run     {name}")
+        for uri in found.bundles:
+            typer.echo(f"bundle  {uri}")
+        runs, bundles = format_count(len(found.runs), "run"), format_count(len(found.bundles), "bundle")
+        typer.echo(f"Would remove {runs} and {bundles}.")
+        return
+    unfinished = remove_leftovers(settings, typer.echo)
+    removed = remove_old_runs(settings, keep or 0, typer.echo)
+    runs = format_count(len(removed.runs), "run")
+    typer.echo(f"{runs} removed, with their tables." if removed.runs else "No runs removed.")
+    if removed.bundles:
+        typer.echo(f"{format_count(len(removed.bundles), 'bundle')} removed.")
+    if unfinished:
+        typer.echo(f"{format_count(unfinished, 'unfinished bundle')} removed.")
 
 
 def _show_services(stack: Stack) -> None:

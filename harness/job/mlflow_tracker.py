@@ -44,6 +44,7 @@ from harness.tracked_names import (
     KEY_TAG,
     LIBRARIES_TAG,
     MODELS,
+    REUSED_TAG,
     RUN_TAG,
     SCENARIO,
     TABLE_TAG,
@@ -226,7 +227,7 @@ class Tracker:
 
     def link_version(self, version: VersionResult) -> None:
         """Name the earlier run that has a version's model in the parent run."""
-        self._tag(self.parent_run_id or "", {f"harness.reused.{version.name}": version.run_id or ""})
+        self._tag(self.parent_run_id or "", {REUSED_TAG + version.name: version.run_id or ""})
 
     def find_bundle(self, run_id: str) -> str | None:
         """Return the URI of the bundle that was published from a run, if there was one."""

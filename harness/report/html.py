@@ -41,8 +41,12 @@ def render_html(
     return make_template_environment().get_template("report.html.j2").render(context)
 
 
-def make_template_environment() -> Environment:
-    """Return the template environment of the pages, which escapes every value."""
+def make_template_environment(script: str = "") -> Environment:
+    """Return the template environment of the pages, which escapes every value.
+
+    Args:
+        script: Name of the script that a page may run (default: none).
+    """
     pages = Environment(
         loader=PackageLoader("harness.report"),
         autoescape=True,
@@ -53,21 +57,32 @@ def make_template_environment() -> Environment:
     )
     pages.filters.update(_list_filters())
     style = pages.get_template("report.css.j2").render()
-    pages.globals |= {"style": Markup(style), "content_policy": _make_content_policy(style)}  # noqa: S704
+    code = pages.get_template(script).render() if script else ""
+    pages.globals |= {
+        "style": Markup(style),  # noqa: S704 - ours
+        "script": Markup(code),  # noqa: S704 - ours
+        "content_policy": _make_content_policy(style, code),
+    }
     return pages
 
 
-def _make_content_policy(style: str) -> str:
-    """Return the policy that lets a page use its own style sheet, and the styles of its drawings.
+def _make_content_policy(style: str, script: str) -> str:
+    """Return the policy that lets a page use its own style sheet and script, and the styles of its drawings.
 
     Args:
         style: The style sheet; the hash of exactly this text is allowed.
+        script: The script, of which the same is true; empty for none.
     """
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    scripts = f"script-src-elem {_digest_inline(script)}; " if script else ""
     return (
-        f"default-src 'none'; style-src-elem 'sha256-{digest}'; style-src-attr 'unsafe-inline'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src-elem {_digest_inline(style)}; style-src-attr 'unsafe-inline'; "
+        f"{scripts}img-src data:; base-uri 'none'; form-action 'none'"
     )
+
+
+def _digest_inline(text: str) -> str:
+    """Return the digest of a text in a page, as a policy names it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _show_control_characters(value: object) -> object:

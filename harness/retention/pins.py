@@ -56,7 +56,7 @@ class Pin:
         return f"{self.kind} {self.uri}"
 
 
-class _Manifest(BaseModel):
+class Manifest(BaseModel):
     """The keys that the manifest of a bundle has in every format."""
 
     table: str
@@ -109,7 +109,7 @@ def _list_bundles(store: ModelStore) -> Iterator[Pin]:
 def _read_manifest(store: ModelStore, bundle: str) -> Pin:
     uri = store.uri(bundle)
     try:
-        manifest = _Manifest.model_validate(parse_json(store.read(f"{bundle}/{MANIFEST}") or ""))
+        manifest = Manifest.model_validate(parse_json(store.read(f"{bundle}/{MANIFEST}") or ""))
     except ValueError as error:
         raise PrerequisiteError(
             f"Can't read the manifest of the bundle {uri}, so the version that it pins is unknown.",
@@ -163,12 +163,12 @@ def _list_bundles_elsewhere(runs: Mapping[str, Any], listed: Sequence[ModelStore
 
 def _list_registered_models(client: Client, runs: Mapping[str, Any]) -> Iterator[Pin]:
     """Yield a pin for each version of a registered model that belongs to one of the runs."""
-    for model in _search_models(client, runs) if runs else ():
+    for model in search_models(client, runs) if runs else ():
         if (run := runs.get(model.run_id)) is not None:
             yield _make_pin(run, "registered model", f"models:/{model.name}/{model.version}")
 
 
-def _search_models(client: Client, runs: Iterable[str]) -> Iterator[Any]:
+def search_models(client: Client, runs: Iterable[str]) -> Iterator[Any]:
     """Yield the versions of registered models, at least those of the runs."""
     try:
         yield from _search_all_models(client)

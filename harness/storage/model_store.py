@@ -54,6 +54,9 @@ class ModelStore(Protocol):
     def list_unfinished(self, before: datetime) -> Sequence[str]:
         """Return the paths of copies without a manifest in which nothing has changed since a time."""
 
+    def is_unfinished(self, path: str, before: datetime) -> bool:
+        """Return whether a path is a copy without a manifest in which nothing has changed since a time."""
+
     def put(self, path: str, file: Path) -> None:
         """Copy a local file; it appears whole or not at all."""
 
@@ -88,8 +91,15 @@ def open_store(uri: str, accounts: Sequence[Account], *, create: bool = True) ->
 
 def holds_bundle(store: ModelStore, uri: str | None) -> bool:
     """Return whether a URI is that of a bundle in a store."""
-    path = "/".join((uri or "").rsplit("/", 2)[1:])
-    return store.uri(path) == uri and store.read(f"{path}/{MANIFEST}") is not None
+    path = find_bundle_path(store, uri)
+    return path is not None and store.read(f"{path}/{MANIFEST}") is not None
+
+
+def find_bundle_path(store: ModelStore, uri: str | None) -> str | None:
+    """Return the path of a bundle, whether it exists or not; ``None`` if its URI isn't in the store."""
+    table, _, name = (path := "/".join((uri or "").rsplit("/", 2)[1:])).partition("/")
+    is_bundle = _BUNDLE_NAME.fullmatch(name) is not None and table not in ("", ".", "..")
+    return path if is_bundle and store.uri(path) == uri else None
 
 
 def withdraw_bundles(uris: Iterable[str], store_uri: str, accounts: Sequence[Account]) -> None:
@@ -130,15 +140,18 @@ class AccountStore:
 
     def list_unfinished(self, before: datetime) -> Sequence[str]:
         """Return the paths of copies without a manifest in which nothing has changed since a time."""
-        blobs = self._blobs
         return [
             folder
             for folder in self._list_folders()
-            if _is_bundle_name(folder)
-            and not blobs.exists(f"{folder}/{MANIFEST}")
-            and (changed := blobs.find_last_change(folder)) is not None
-            and changed < before
+            if _is_bundle_name(folder) and self.is_unfinished(folder, before)
         ]
+
+    def is_unfinished(self, path: str, before: datetime) -> bool:
+        """Return whether a path is a copy without a manifest in which nothing has changed since a time."""
+        if self._blobs.exists(f"{path}/{MANIFEST}"):
+            return False
+        changed = self._blobs.find_last_change(path)
+        return changed is not None and changed < before
 
     def _list_folders(self) -> list[str]:
         """Return the folders of all tables' folders."""
@@ -177,13 +190,17 @@ class FolderStore:
 
     def list_unfinished(self, before: datetime) -> Sequence[str]:
         """Return the paths of copies without a manifest in which nothing has changed since a time."""
-        folders = (each for each in self._root.glob("*/*") if each.is_dir() and _is_bundle_name(each.name))
+        folders = (each.relative_to(self._root).as_posix() for each in self._root.glob("*/*"))
         return sorted(
-            folder.relative_to(self._root).as_posix()
-            for folder in folders
-            if not (folder / MANIFEST).exists()
-            and all(path.stat().st_mtime < before.timestamp() for path in [folder, *folder.rglob("*")])
+            folder for folder in folders if _is_bundle_name(folder) and self.is_unfinished(folder, before)
         )
+
+    def is_unfinished(self, path: str, before: datetime) -> bool:
+        """Return whether a path is a copy without a manifest in which nothing has changed since a time."""
+        folder = self._root / path
+        if not folder.is_dir() or (folder / MANIFEST).exists():
+            return False
+        return all(each.stat().st_mtime < before.timestamp() for each in [folder, *folder.rglob("*")])
 
     def put(self, path: str, file: Path) -> None:
         """Copy a file under a temporary name, then rename it."""

@@ -25,6 +25,7 @@ from harness.targets.registry import (
     select_capable,
 )
 from harness.targets.target_definition import TargetDefinition
+from harness.tracked_run import TrackedRun
 
 Report = Callable[[str], None]
 """Shows the user one line."""
@@ -180,6 +181,24 @@ class TracksRuns(Protocol):
 
 
 @runtime_checkable
+class SearchesRuns(Protocol):
+    """The runs that MLflow has recorded, of a target with its own client for them or in a tracking store."""
+
+    def locate_runs(self) -> str:
+        """Return where the runs are recorded, for people."""
+
+    def search_runs(self, condition: str) -> list[TrackedRun]:
+        """Return the recorded runs that meet a condition of MLflow's search, newest first.
+
+        Args:
+            condition: The condition; empty for all runs.
+
+        Raises:
+            PrerequisiteError: MLflow doesn't answer, refuses the request, or has no runs yet.
+        """
+
+
+@runtime_checkable
 class SchedulableTarget(Target, Schedulable, Protocol):
     """A target that runs scenarios now and on a schedule."""
 
@@ -287,10 +306,22 @@ def open_tracking(settings: Settings) -> TracksRuns | None:
     if not definition.is_local:
         local = ", ".join(each.name for each in TARGETS.values() if each.is_local)
         raise UsageError(
-            f"Runs on {definition.title} are tracked there; only local runs can be read here.",
+            f"Runs on {definition.title} are tracked there; this command only reads local runs.",
             remedy=f"Look at the MLflow pages of {definition.title}, or use --target {local} or {AUTO}.",
         )
     return _open_server(definition, settings) if definition.serves_tracking else None
+
+
+def open_run_search(settings: Settings) -> SearchesRuns | None:
+    """Open the target that the settings name if only its own client can search its runs.
+
+    Returns:
+        The target, or ``None`` if its runs are in a tracking store that MLflow's client reads.
+    """
+    definition = TARGETS.get(settings["target"])
+    if definition is None or not definition.searches_runs:
+        return None
+    return _open_capable(SearchesRuns, definition, settings, lambda _line: None)  # type: ignore[type-abstract] # As above.
 
 
 def select_cloud_target(settings: Settings) -> TargetDefinition:

@@ -33,6 +33,8 @@ class TargetDefinition:
     """When ``--target auto`` chooses it, as ``--help`` describes it; empty for the fallback."""
     serves_tracking: bool = False
     """Whether it runs an MLflow server for this machine (:class:`~harness.targets.base.TracksRuns`)."""
+    searches_runs: bool = False
+    """Whether its own client searches its runs (:class:`~harness.targets.base.SearchesRuns`)."""
     can_attach: bool = False
     """Whether another command can follow a run (:class:`~harness.targets.base.Attachable`)."""
     can_settle: bool = False

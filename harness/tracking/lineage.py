@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from harness.settings import Settings
 from harness.storage.tracking_store import find_missing_store, require_usable_store
 from harness.storage.uris import describe_password, hide_passwords
 from harness.table_names import is_table_name, normalize_table_name
-from harness.tracking.tracked_run import TrackedRun
+from harness.targets.base import SearchesRuns
+from harness.tracked_run import TrackedRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,58 +25,89 @@ _FINGERPRINT_DIGITS = 32
 _MANY = 1000
 
 
-def find_runs(settings: Settings, table: str, version: int | None) -> list[TrackedRun]:
+@dataclass(frozen=True)
+class TrackingStore:
+    """The runs in MLflow's tracking store that settings name."""
+
+    settings: Settings
+
+    def locate_runs(self) -> str:
+        """Return the URI of the store, without a password."""
+        return hide_passwords(self.settings["tracking_uri"])
+
+    def search_runs(self, condition: str) -> list[TrackedRun]:
+        """Return the runs that meet a condition of MLflow's search, newest first.
+
+        Raises:
+            PrerequisiteError: There is no store, or MLflow doesn't answer.
+        """
+        uri = self.settings["tracking_uri"]
+        require_store(uri)
+        with open_client(uri) as client:
+            experiment = client.get_experiment_by_name(self.settings["experiment"])
+            if experiment is None:
+                return []
+            return [_to_tracked_run(run) for run in iterate_runs(client, experiment.experiment_id, condition)]
+
+
+def find_runs(
+    runs: SearchesRuns, table: str | None, version: int | None, scenario: str | None = None
+) -> list[TrackedRun]:
     """Return the runs that were trained on a table, newest first.
 
     Args:
-        settings: Settings with MLflow's tracking store.
-        table: Name or URI of the table, its name in a catalog, or the fingerprint of one of its versions.
+        runs: The runs that MLflow has recorded.
+        table: Name or URI of the table, its name in a catalog, or the fingerprint of one of its versions;
+            ``None`` for every table.
         version: Delta version; ``None`` for every version.
+        scenario: Name of the scenario; ``None`` for every scenario.
 
     Raises:
         UsageError: The URI contains a password.
-        PrerequisiteError: No run was trained on it, or there is no tracking store.
+        PrerequisiteError: No run was trained on it, or MLflow can't be searched.
     """
-    if password := describe_password(table):
-        raise UsageError(f"--table: the table's URI contains {password}; remove it.")
-    field = _choose_tag(table)
-    clauses = [f"tags.`harness.{field}` = '{_quote(normalize_table_name(table))}'"]
+    asked = []
+    if scenario is not None:
+        asked.append(("scenario", scenario, f"of the scenario '{scenario}'"))
+    if table is not None:
+        if password := describe_password(table):
+            raise UsageError(f"--table: the table's URI contains {password}; remove it.")
+        asked.append((_choose_tag(table), normalize_table_name(table), f"trained on '{table}'"))
     if version is not None:
-        clauses.append(f"tags.`harness.data_version` = '{version}'")
-    found = _search(settings, " and ".join(clauses))
-    found = [run for run in found if _is_of_version(run)]
-    if not found:
-        of = f" at version {version}" if version is not None else ""
+        asked.append(("data_version", str(version), f"at version {version}"))
+    clauses = [f"tags.`harness.{tag}` = '{_quote(value)}'" for tag, value, _ in asked]
+    found = [run for run in runs.search_runs(" and ".join(clauses)) if _is_of_version(run)]
+    if not found and asked:
         raise PrerequisiteError(
-            f"No run was trained on '{table}'{of}.",
+            f"MLflow has no run {' '.join(text for *_, text in asked)}.",
             remedy="'harness runs' lists every run. Use the name, URI or fingerprint of a table.",
         )
     return found
 
 
-def find_all_runs(settings: Settings) -> list[TrackedRun]:
+def find_all_runs(runs: SearchesRuns) -> list[TrackedRun]:
     """Return every run of a dataset version, newest first."""
-    return [run for run in _search(settings, "") if _is_of_version(run)]
+    return find_runs(runs, None, None)
 
 
-def trace(settings: Settings, run_id: str) -> list[TrackedRun]:
+def trace(runs: SearchesRuns, run_id: str) -> list[TrackedRun]:
     """Return what a run was trained on and its results, by version.
 
     Args:
-        settings: Settings with MLflow's tracking store.
+        runs: The runs that MLflow has recorded.
         run_id: Id of an MLflow run, or of a harness run, which has all of its versions.
 
     Raises:
         PrerequisiteError: The run is unknown.
     """
-    every = _search(settings, "")
+    every = runs.search_runs("")
     by_id = [run for run in every if run_id in (run.run_id, run.tag("run_id"))]
     parents = {run.run_id for run in by_id if not _is_of_version(run)}
     children = [run for run in every if run.tags.get("mlflow.parentRunId") in parents]
     found = {run.run_id: run for run in [*by_id, *children] if _is_of_version(run)}
     if not found:
         raise PrerequisiteError(
-            f"Unknown run '{run_id}' in {settings['tracking_uri']}.",
+            f"Unknown run '{run_id}' in {runs.locate_runs()}.",
             remedy="'harness runs' lists every run.",
         )
     return sorted(found.values(), key=lambda run: int(run.tag("data_version")))
@@ -96,15 +129,6 @@ def _choose_tag(table: str) -> str:
 
 def _quote(text: str) -> str:
     return text.replace("'", "''")
-
-
-def _search(settings: Settings, condition: str) -> list[TrackedRun]:
-    require_store(settings["tracking_uri"])
-    with open_client(settings["tracking_uri"]) as client:
-        experiment = client.get_experiment_by_name(settings["experiment"])
-        if experiment is None:
-            return []
-        return [_to_tracked_run(run) for run in _iterate_runs(client, experiment.experiment_id, condition)]
 
 
 @contextmanager
@@ -133,7 +157,8 @@ def open_client(uri: str) -> Iterator[MlflowClient]:
         raise PrerequisiteError(hide_passwords(f"MLflow at {uri} doesn't answer: {message}")) from error
 
 
-def _iterate_runs(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Any]:
+def iterate_runs(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Any]:
+    """Yield the runs of an experiment that meet a condition, page by page."""
     token: str | None = None
     while True:
         page = client.search_runs([experiment_id], condition, max_results=_MANY, page_token=token)

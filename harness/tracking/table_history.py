@@ -14,9 +14,9 @@ from harness.storage.tracking_store import find_missing_store
 from harness.storage.uris import describe_password, explain_unusable
 from harness.table_names import normalize_table_name
 from harness.targets.checks import map_table
-from harness.tracking.lineage import find_all_runs
+from harness.tracked_run import TrackedRun
+from harness.tracking.lineage import TrackingStore, find_all_runs
 from harness.tracking.table_versions import TableHistory, TableVersion
-from harness.tracking.tracked_run import TrackedRun
 
 
 def read_history(settings: Settings, table: str, limit: int) -> TableHistory:
@@ -63,7 +63,7 @@ def read_history(settings: Settings, table: str, limit: int) -> TableHistory:
 
 def _list_runs(settings: Settings) -> list[TrackedRun]:
     """Return the tracked runs, the newest first; none if nothing has been tracked yet."""
-    return [] if find_missing_store(settings["tracking_uri"]) else find_all_runs(settings)
+    return [] if find_missing_store(settings["tracking_uri"]) else find_all_runs(TrackingStore(settings))
 
 
 def _is_of_table(run: TrackedRun, uri: str, table: str) -> bool:

@@ -53,7 +53,7 @@ class MetricPanel:
     @property
     def alternative(self) -> str:
         """The alternative text of the plot."""
-        return f"{self.metric} over the versions: {'; '.join(map(_describe_point, self.points))}."
+        return f"{self.metric} over the versions: {'; '.join(map(describe_point, self.points))}."
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,11 @@ def build_weight_panels(versions: tuple[VersionResult, ...]) -> tuple[WeightPane
     )
 
 
+def make_unbounded_point(metric: str, version: VersionResult) -> Point:
+    """Return a metric without a bound at one version."""
+    return Point(version.name, version.metrics.get(metric), find_standard_error(metric, version), None, ())
+
+
 def _make_point(spec: BoundSpec, version: VersionResult, versions: tuple[VersionResult, ...]) -> Point:
     bounds = [bound for bound in version.bounds if bound.metric == spec.metric]
     outcomes = {bound.outcome for bound in bounds}
@@ -206,7 +211,8 @@ def _infer_reference(bound: BoundResult, version: VersionResult) -> MeasuredValu
     return value / (1 + change) if change > -1 and value > 0 else None
 
 
-def _describe_point(point: Point) -> str:
+def describe_point(point: Point) -> str:
+    """Describe a metric at one version, such as ``march 0.6558 ± 0.037, pass``."""
     value = formatting.format_with_error(point.value, point.standard_error)
     return f"{point.version} {value}" + (f", {point.verdict.value}" if point.verdict else "")
 

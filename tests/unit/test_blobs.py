@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -96,6 +97,15 @@ class Container:
         found = dict.fromkeys("".join(name.partition(delimiter)[:2]) for name in below)
         return [SimpleNamespace(name=name_starts_with + name) for name in found]
 
+    def list_blobs(self, name_starts_with: str) -> list[SimpleNamespace]:
+        """Return the blobs below a prefix; the later ones in the list are newer by a day each."""
+        first = datetime(2026, 3, 1, tzinfo=UTC)
+        return [
+            SimpleNamespace(name=name, last_modified=first + timedelta(days=at))
+            for at, name in enumerate(self._names)
+            if name.startswith(name_starts_with)
+        ]
+
     def get_blob_client(self, name: str) -> SimpleNamespace:
         """Return a client that knows whether the blob exists."""
         return SimpleNamespace(exists=lambda: name in self._names)
@@ -115,6 +125,17 @@ def test_bundles_of_an_account_are_listed(monkeypatch: pytest.MonkeyPatch, root:
     container = Container(*(prefix + file for file in files), "elsewhere/v0-d/manifest.jsonl")
     uri = StorageUri.parse(f"abfss://models@account.dfs.core.windows.net/{root}")
     assert ["t/v0-a", "u/v0-c"] == list(_open(monkeypatch, uri, container).list_bundles())
+
+
+def test_unfinished_copies_of_an_account_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy without a manifest, all of whose files are old enough, is unfinished."""
+    old, young, whole, none = (f"t/v{at}-{'a' * 32}" for at in range(4))
+    names = (f"{whole}/manifest.json", f"{old}/half", f"{young}/half", f"{young}/rest")
+    uri = StorageUri.parse("abfss://models@account.dfs.core.windows.net")
+    store = _open(monkeypatch, uri, Container(*names))
+    before = datetime(2026, 3, 3, 12, tzinfo=UTC)
+    assert [old] == list(store.list_unfinished(before))
+    assert [old] == [path for path in (old, young, whole, none) if store.is_unfinished(path, before)]
 
 
 def test_a_missing_container_has_no_bundles(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,13 +41,13 @@ def _files(settings: Settings) -> set[str]:
 @pytest.mark.parametrize("keep", [0, 1, 3, 4, 5])
 def test_the_oldest_runs_are_removed(settings: Settings, keep: int) -> None:
     """All but the newest runs are removed, oldest first."""
-    assert IDS[: max(0, len(IDS) - keep)] == remove_old_runs(settings, keep)
+    assert IDS[: max(0, len(IDS) - keep)] == list(remove_old_runs(settings, keep).runs)
 
 
 def test_a_run_is_removed_with_its_tables_and_nothing_else(settings: Settings) -> None:
     """A removed run loses its folder and its tables, and nothing else is removed."""
     before = _files(settings)
-    removed = remove_old_runs(settings, 2)
+    removed = remove_old_runs(settings, 2).runs
     expected = {
         f"{folder}/{run_id}{rest}"
         for run_id in removed
@@ -79,7 +79,7 @@ def test_a_negative_number_is_refused(settings: Settings) -> None:
 def test_without_runs_nothing_is_removed(tmp_path: Path) -> None:
     """Cleaning a missing home folder does not create it."""
     settings = read_settings(folder=tmp_path, environ={})
-    assert (remove_old_runs(settings, 0), settings.home.exists()) == ([], False)
+    assert (remove_old_runs(settings, 0).runs, settings.home.exists()) == ((), False)
 
 
 def test_a_run_that_cannot_be_removed_is_reported(
@@ -105,7 +105,7 @@ def test_a_run_in_progress_is_never_removed(
     """A run in progress keeps its tables and does not count among the runs to keep."""
     plan = _plan(settings, IDS[0], "embedded")
     with file_lock(plan):
-        removed = remove_old_runs(settings, keep)
+        removed = list(remove_old_runs(settings, keep).runs)
     assert ([IDS[at] for at in removed_indexes], True, True) == (
         removed,
         plan.exists(),
@@ -117,7 +117,7 @@ def test_a_run_that_has_ended_is_removed(settings: Settings) -> None:
     """A run without a result is removed once its process has ended."""
     with file_lock(_plan(settings, IDS[0], "embedded")):
         pass
-    assert IDS == remove_old_runs(settings, 0)
+    assert IDS == list(remove_old_runs(settings, 0).runs)
 
 
 def test_tables_that_cannot_be_removed_are_reported(

@@ -14,7 +14,7 @@ from harness.loading.table_override import parse_table_override
 from harness.scenario.text_checks import is_secret_name
 from harness.settings import list_settings, read_settings
 from harness.storage.uris import describe_password, hide_passwords, remove_password
-from harness.tracking.lineage import find_runs
+from harness.tracking.lineage import TrackingStore, find_runs
 
 SECRET = "hunter2"
 URIS = {
@@ -85,7 +85,7 @@ def test_no_command_line_accepts_a_password(uri: str) -> None:
     """A table's URI on the command line is refused, and its password is not repeated."""
     for read in (
         lambda: parse_table_override(uri, None),
-        lambda: find_runs(read_settings(environ={}), uri, None),
+        lambda: find_runs(TrackingStore(read_settings(environ={})), uri, None),
     ):
         with pytest.raises(UsageError) as caught:
             read()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -21,10 +22,13 @@ from harness.report.github import list_verdict_commands
 from harness.report.html import render_html
 from harness.report.junit import render_junit
 from harness.report.markdown import render_markdown
+from harness.report.runs_page import write_runs_page
 from harness.report.terminal.console import PlainConsole
 from harness.report.terminal.verdict_summary import show_verdict
 from harness.results import Result, Verdict
+from harness.runs import PLAN, RESULT, RunFolder
 from harness.targets.run_parity import compare_runs
+from harness.views.kept_runs import RunFilter
 from tests.unit import report_samples as samples
 
 _NAME = "amount\x1b[31m\u202etxt"
@@ -46,6 +50,16 @@ def _compare(plan: Plan, result: Result) -> str:
     return render_comparison(run, ComparedRun(other), compare_runs(result, other))
 
 
+def _render_runs(plan: Plan, result: Result) -> str:
+    with TemporaryDirectory() as folder:
+        run = RunFolder.create(Path(folder), "20260301-101500-three_versions-7f3a")
+        (run.path / PLAN).write_text(
+            plan.model_copy(update={"existing_table": _NAME}).model_dump_json(by_alias=True)
+        )
+        (run.path / RESULT).write_text(result.to_json())
+        return write_runs_page(Path(folder), RunFilter()).read_text()
+
+
 REPORTS: dict[str, Render] = {
     "html": render_html,
     "markdown": render_markdown,
@@ -53,6 +67,7 @@ REPORTS: dict[str, Render] = {
     "github": lambda plan, result: "\n".join(list_verdict_commands(plan, result)),
     "terminal": _show_in_terminal,
     "comparison": _compare,
+    "runs": _render_runs,
 }
 
 

@@ -34,6 +34,7 @@ _TEXTS = [
 ]
 _COMMANDS = {
     "list": ["list"],
+    "runs": ["runs", "--html"],
     "compare": ["compare", A, B],
     "compare to": ["compare", B, A, "--json"],
     "check": ["check", "loans.yaml"],

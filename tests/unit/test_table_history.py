@@ -17,7 +17,7 @@ from harness.cli import app
 from harness.errors import PrerequisiteError, UsageError
 from harness.report.terminal.command_tables import show_history
 from harness.settings import Settings, read_settings
-from harness.tracking.lineage import find_runs
+from harness.tracking.lineage import TrackingStore, find_runs
 from harness.tracking.table_history import read_history
 
 NAME = "main.loans.lc_loan"
@@ -66,7 +66,7 @@ def test_versions_with_rows_size_and_runs(settings: Settings, table: Path) -> No
     named = read_history(settings, NAME, 2)
     assert named.uri == str(table)
     assert [set(each.runs) for each in named.versions] == [set(), {first, second}]
-    assert [run.run_id for run in find_runs(settings, "main.`loans`.lc_loan", 1)] == [second]
+    assert [run.run_id for run in find_runs(TrackingStore(settings), "main.`loans`.lc_loan", 1)] == [second]
 
 
 def test_what_is_not_known_is_left_out(settings: Settings, table: Path) -> None:

@@ -25,6 +25,7 @@ from harness.settings import Settings, read_settings
 from harness.targets.base import (
     Attachable,
     Schedulable,
+    SearchesRuns,
     Sweepable,
     TracksRuns,
     open_attachable,
@@ -233,12 +234,14 @@ def test_a_target_has_the_capabilities_of_its_definition(tmp_path: Path, name: s
         definition.can_schedule,
         definition.can_sweep,
         definition.serves_tracking,
+        definition.searches_runs,
     )
     assert expected == (
         isinstance(target, Attachable),
         isinstance(target, Schedulable),
         isinstance(target, Sweepable),
         isinstance(target, TracksRuns),
+        isinstance(target, SearchesRuns),
     )
 
 
@@ -336,17 +339,16 @@ def test_a_target_is_selected_by_capability(tmp_path: Path) -> None:
     assert "databricks" == select_cloud_target(_settings(tmp_path, "embedded")).name
 
 
-@pytest.mark.parametrize("command", ["runs", "trace", "ui"])
+@pytest.mark.parametrize("command", ["history table", "retain", "ui"])
 def test_runs_of_the_cloud_are_not_looked_for_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     """Commands that read local runs refuse a target that tracks its runs elsewhere."""
     monkeypatch.chdir(tmp_path)
-    arguments = ["some-run"] if command == "trace" else []
-    result = CliRunner().invoke(app, [command, *arguments, "--target", "databricks"])
+    result = CliRunner().invoke(app, [*command.split(), "--target", "databricks"])
     assert isinstance(result.exception, UsageError)
     assert str(result.exception) == (
-        "Runs on Databricks are tracked there; only local runs can be read here.\n"
+        "Runs on Databricks are tracked there; this command only reads local runs.\n"
         "  Look at the MLflow pages of Databricks, or use --target embedded, compose or auto."
     )
 

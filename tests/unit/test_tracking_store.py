@@ -19,9 +19,8 @@ from harness.storage import tracking_store
 from harness.storage.tracking_store import require_usable_store
 from harness.targets.checks import check_tracking_store
 from harness.targets.embedded.embedded_target import Embedded
-from harness.tracking import lineage
-from harness.tracking.lineage import find_all_runs
-from harness.tracking.tracked_run import TrackedRun
+from harness.tracked_run import TrackedRun
+from harness.tracking.lineage import TrackingStore, find_all_runs, trace
 from tests.unit.report_samples import plan
 
 NEWEST, OLDER = "b" * 12, "a" * 12
@@ -90,7 +89,7 @@ def test_commands_that_read_runs_report_the_same(tmp_path: Path, kind: str) -> N
     create, message, _ = BROKEN[kind]
     create(tmp_path / "mlflow.db")
     with pytest.raises(PrerequisiteError, match=message):
-        find_all_runs(read_settings({"home": str(tmp_path)}, folder=tmp_path, environ={}))
+        find_all_runs(TrackingStore(read_settings({"home": str(tmp_path)}, folder=tmp_path, environ={})))
 
 
 @pytest.mark.parametrize("uri", ["./mlruns", "mlruns", "/data/mlruns", "file:///data/mlruns", "file:mlruns"])
@@ -133,7 +132,7 @@ def test_a_missing_server_is_found_before_the_job_starts(tmp_path: Path) -> None
     with pytest.raises(PrerequisiteError, match=message):
         Embedded(settings).prepare(_plan(url))
     with pytest.raises(PrerequisiteError, match=message):
-        find_all_runs(settings)
+        find_all_runs(TrackingStore(settings))
 
 
 def _plan(tracking_uri: str) -> Plan:
@@ -157,7 +156,7 @@ def test_a_run_with_an_edited_version_is_left_out(tmp_path: Path, monkeypatch: p
         )
         for version in ("1", "first", "0")
     ]
-    monkeypatch.setattr(lineage, "_search", lambda *_: runs)
-    settings = read_settings({"home": str(tmp_path)}, folder=tmp_path, environ={})
-    assert ["1", "0"] == [each.run_id for each in find_all_runs(settings)]
-    assert ["0", "1"] == [each.run_id for each in lineage.trace(settings, "whole")]
+    monkeypatch.setattr(TrackingStore, "search_runs", lambda *_: runs)
+    store = TrackingStore(read_settings({"home": str(tmp_path)}, folder=tmp_path, environ={}))
+    assert ["1", "0"] == [each.run_id for each in find_all_runs(store)]
+    assert ["0", "1"] == [each.run_id for each in trace(store, "whole")]

@@ -18,8 +18,8 @@ from harness.metrics import METRICS
 from harness.report.terminal.console import make_table, make_text, write_line
 from harness.results import BoundResult, VersionResult
 from harness.targets.registry import TARGETS
+from harness.tracked_run import TrackedRun
 from harness.tracking.table_versions import TableHistory, TableVersion
-from harness.tracking.tracked_run import TrackedRun
 from harness.views import formatting
 from harness.views.bound_table import VERDICTS_WORST_FIRST
 
@@ -172,15 +172,7 @@ _TITLES = ("table", "version", "fingerprint", "run", "status", "verdict", "start
 
 def show_runs(console: Console, runs: Sequence[TrackedRun]) -> None:
     """Show one line per run: a table on a terminal, tab-separated values elsewhere."""
-    rows = [_make_run_row(run) for run in runs]
-    if not console.is_terminal:
-        for row in (_TITLES, *rows):
-            console.print("\t".join(row), soft_wrap=True, markup=False)
-        return
-    table = Table(*_TITLES, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    _show(console, _TITLES, [_make_run_row(run) for run in runs])
 
 
 def show_history(console: Console, history: TableHistory) -> None:

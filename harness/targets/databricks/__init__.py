@@ -38,6 +38,7 @@ DATABRICKS = TargetDefinition(
     title="Databricks",
     implementation="harness.targets.databricks.databricks_target:Databricks",
     is_local=False,
+    searches_runs=True,
     can_attach=True,
     can_schedule=True,
     can_sweep=True,

@@ -46,6 +46,7 @@ from harness.targets.databricks.cluster import (
     select_scope_accounts,
 )
 from harness.targets.databricks.cluster_overrides import leave_to_policy, read_overrides
+from harness.targets.databricks.experiment import search_runs
 from harness.targets.databricks.job_runs import Follower
 from harness.targets.databricks.workspace_files import (
     RemoteFiles,
@@ -57,6 +58,7 @@ from harness.targets.databricks.workspace_files import (
     upload_once,
 )
 from harness.targets.spark_conf import is_small, make_session_settings
+from harness.tracked_run import TrackedRun
 from harness.wheel import build_wheel, require_checkout
 
 if TYPE_CHECKING:
@@ -162,6 +164,14 @@ class Databricks:
         return (
             read_setting(self._settings, "experiment") or f"/Users/{self.user}/{self._settings['experiment']}"
         )
+
+    def locate_runs(self) -> str:
+        """Return the workspace and the experiment in which runs are recorded."""
+        return f"{self.workspace.config.host}, experiment {self.experiment}"
+
+    def search_runs(self, condition: str) -> list[TrackedRun]:
+        """Return the runs of the experiment that meet a condition of MLflow's search, newest first."""
+        return search_runs(self.workspace, self.experiment, condition)
 
     def locate_source(self, source: SourceData) -> SourceData:
         """Return the source in the workspace; a local file is uploaded to a path with its digest."""

@@ -18,11 +18,11 @@ from harness.targets.checks import Check, State
 from harness.targets.databricks import read_setting
 from harness.targets.databricks.catalog_tables import require_schema
 from harness.targets.databricks.client import UnreachableError, translate_errors
+from harness.targets.databricks.experiment import find_experiment
 from harness.targets.databricks.workspace_files import find_nearest_existing, open_files, try_writing
 
 if TYPE_CHECKING:
     from databricks.sdk.service.compute import ClusterDetails
-    from databricks.sdk.service.ml import Experiment
 
     from harness.plan import Environment
     from harness.targets.databricks.databricks_target import Databricks
@@ -246,29 +246,16 @@ class _WorkspaceChecks:
     def _check_experiment(self) -> _Finding:
         path = self._target.experiment
         own = path.startswith(f"/Users/{self._target.me.user_name}/")
-        experiment = self._find_experiment(path)
+        experiment = find_experiment(self._target.workspace, path)
         if experiment is None:
             self._require_folder(path.rpartition("/")[0])
             if own:
                 return "ok", f"the first run creates {path}"
             return "not checkable", f"the first run creates {path} if it is permitted to"
-        if experiment.lifecycle_stage == "deleted":
-            raise PrerequisiteError(
-                f"The experiment {path} is deleted, but its name is in use until it is purged."
-            )
         owners = [tag.value for tag in experiment.tags or () if tag.key == _OWNER]
         if own or self._target.me.user_name in owners:
             return "ok", path
         return "not checkable", f"{path} exists; only the first run can check whether it is writable"
-
-    def _find_experiment(self, path: str) -> Experiment | None:
-        from databricks.sdk.errors import NotFound
-
-        with translate_errors(self._target.workspace, f"find the experiment {path}"):
-            try:
-                return self._target.workspace.experiments.get_by_name(path).experiment
-            except NotFound:
-                return None
 
     def _require_folder(self, folder: str) -> None:
         if folder:
