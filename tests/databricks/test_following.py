@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError, JobError, PrerequisiteError
+from harness.events import Event
 from harness.files import write_text
 from harness.prediction_files import name_file
 from harness.runs import PLAN, RESULT
@@ -61,6 +62,16 @@ def test_a_failed_task_is_reported(bench: Bench) -> None:
     assert "/jobs/" in str(caught.value.remedy) or "run" in str(caught.value.remedy)
     assert "upside down" in (bench.folder / "job.log").read_text(encoding="utf-8")
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
+def test_the_jobs_events_are_not_in_the_message(bench: Bench) -> None:
+    """The message of a failed task has the end of its log without the job's events; the log has them."""
+    event = Event("train", "started", "january").to_line()
+    with pytest.raises(JobError) as caught:
+        bench.run(f"print({event!r}, flush=True)\n{FAILS}")
+    assert "The end of its log:" in caught.value.message
+    assert event not in caught.value.message
+    assert event in (bench.folder / "job.log").read_text(encoding="utf-8")
 
 
 def test_files_of_a_failed_run_can_be_kept(quick: StandIn, tmp_path: Path, bench: Bench) -> None:

@@ -18,6 +18,7 @@ from harness.events import Event, Listener
 from harness.results import Record, Result
 from harness.targets.databricks.client import BusyError, translate_errors
 from harness.targets.databricks.workspace_files import RemoteFiles
+from harness.targets.end_causes import read_messages
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -257,13 +258,9 @@ def _describe_output(output: RunOutput | None) -> str:
     if output is None:
         return ""
     ends = [
-        f"The end of its {name}:\n"
-        + "\n".join(f"    {line}" for line in text.splitlines()[-_LOG_LINES_SHOWN:])
-        for name, text in (
-            ("traceback", _remove_escape_sequences(output.error_trace)),
-            ("log", _remove_escape_sequences(output.logs)),
-        )
-        if text
+        f"The end of its {name}:\n" + "\n".join(f"    {line}" for line in lines[-_LOG_LINES_SHOWN:])
+        for name, text in (("traceback", output.error_trace), ("log", output.logs))
+        if (lines := read_messages(_remove_escape_sequences(text)))
     ]
     return "\n".join((_remove_escape_sequences(output.error), *ends)).strip()
 
