@@ -33,7 +33,7 @@ from harness.errors import ExitCode, HarnessError, UsageError
 from harness.events import Event
 from harness.files import write_bytes, write_text
 from harness.job.clock import Clock
-from harness.job.running_job import EventFile
+from harness.job.event_file import EventFile
 from harness.job.step_record import StepRecord
 from harness.memory import count_memory_kills
 from harness.plan import Plan, SourceData, load_plan
@@ -58,6 +58,8 @@ def main(arguments: list[str]) -> int:
     except HarnessError as error:
         sys.stderr.write(f"{error}\n")
         return int(error.exit_code)
+    # Loads Spark and MLflow, which takes seconds; a plan that can't be read doesn't wait for them.
+    job = importlib.import_module("harness.job.running_job")
     event_file = EventFile(Path(options.events)) if options.events else None
     # Spark must start its Python workers with this interpreter, because another one may lack the packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -81,12 +83,10 @@ def main(arguments: list[str]) -> int:
             importlib.import_module("harness.job.spark_errors").log_traceback(error)
             if not interrupted.is_set() and getattr(error, "error_class", None) == _NO_JVM:
                 return int(ExitCode.PREREQUISITE_MISSING)  # Its own output is in the log.
-            job = importlib.import_module("harness.job.running_job")
             cause = KeyboardInterrupt() if interrupted.is_set() else error
             failed = job.make_failed_start(plan, clock, started, memory_kills, cause)
             return _finish(failed, options, event_file)
         _handle_signals(interrupted)  # Again: PySpark has replaced the handler of SIGINT.
-        job = importlib.import_module("harness.job.running_job")
         running = job.Job(
             plan,
             clock,

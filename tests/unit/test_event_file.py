@@ -6,7 +6,7 @@ import pytest
 
 from harness.events import Event
 from harness.job import running_job
-from harness.job.running_job import EventFile
+from harness.job.event_file import EventFile
 
 FIRST, SECOND = Event("ingest", "started"), Event("ingest", "done", elapsed_s=1.5)
 
