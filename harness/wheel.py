@@ -19,7 +19,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from harness.errors import PrerequisiteError
+from harness.errors import JobError, PrerequisiteError
 
 _logger = logging.getLogger(__name__)
 
@@ -42,6 +42,21 @@ def compute_version() -> str:
             digest.update(file.read_bytes())
     # Starts with a letter, because leading zeros of a number are dropped from a version.
     return f"{metadata.version(DISTRIBUTION).partition('+')[0]}+c{digest.hexdigest()[:12]}"
+
+
+def make_version_error(ran: str, planned: str) -> JobError:
+    """Return the error for a cluster that has another version of the harness than the plan.
+
+    Args:
+        ran: Version that the cluster has; empty if that is unknown.
+        planned: Version that made the plan, and was uploaded.
+    """
+    return JobError(
+        f"The cluster ran another version of the harness ({ran or 'unknown'}) than the uploaded one "
+        f"({planned}).",
+        remedy="A running cluster keeps an installed library until it is restarted. Restart it, then run the "
+        "scenario again.",
+    )
 
 
 def build_wheel(folder: Path) -> Path:

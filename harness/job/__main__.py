@@ -38,9 +38,10 @@ from harness.job.step_record import StepRecord
 from harness.memory import count_memory_kills
 from harness.plan import Plan, SourceData, load_plan
 from harness.prediction_files import SentFile
-from harness.results import Result
+from harness.results import Failure, Result
 from harness.storage.tracking_server import is_server
 from harness.storage.tracking_store import require_usable_store
+from harness.wheel import compute_version, make_version_error
 
 if TYPE_CHECKING:
     from harness.job.mlflow_tracker import Tracker
@@ -50,15 +51,23 @@ _NO_JVM = "JAVA_GATEWAY_EXITED"
 """PySpark's error class for a JVM that ended before it was ready."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run one plan, and return the exit code of its result."""
+def main(arguments: list[str], *, is_installed: bool = False) -> int:
+    """Run one plan, and return the exit code of its result.
+
+    Args:
+        arguments: Arguments of the program.
+        is_installed: Whether the harness was installed on its own, so that it may be another version than the
+            one that made the plan.
+    """
     options = _parse(arguments)
     try:
         plan = _read_plan(options)
     except HarnessError as error:
         sys.stderr.write(f"{error}\n")
         return int(error.exit_code)
-    # Loads Spark and MLflow, which takes seconds; a plan that can't be read doesn't wait for them.
+    if is_installed and (stale := _find_stale_start(plan)) is not None:
+        return _finish(stale, options, None)
+    # Loads Spark and MLflow, which takes seconds; a plan that can't be run doesn't wait for them.
     job = importlib.import_module("harness.job.running_job")
     event_file = EventFile(Path(options.events)) if options.events else None
     # Spark must start its Python workers with this interpreter, because another one may lack the packages.
@@ -116,7 +125,7 @@ def entry() -> None:
     Raises:
         SystemExit: The verdict is not a pass; whoever started the job sees that it failed.
     """
-    code = main(sys.argv[1:])
+    code = main(sys.argv[1:], is_installed=True)
     # A cluster treats every exit as a failure, even one with code 0.
     if code:
         raise SystemExit(f"The run of the scenario ended with exit code {code}; see its result.")
@@ -144,6 +153,17 @@ def _read_plan(options: argparse.Namespace) -> Plan:
     overridden = dict(_override_source(plan, text) for text in options.source)
     plan = plan.model_copy(update={"sources": {**plan.sources, **overridden}})
     return plan.model_copy(update={"run_id": options.run_id}) if options.run_id else plan
+
+
+def _find_stale_start(plan: Plan) -> Result | None:
+    """Return the result of a job that has another version of the harness than its plan, if it has."""
+    version = compute_version()
+    if version == plan.harness_version:
+        return None
+    now = datetime.now(UTC)
+    failure = Failure.of(make_version_error(version, plan.harness_version))
+    # The result of a run has the version that ran it.
+    return plan.make_failed_result(failure, now, now).model_copy(update={"libraries": {"harness": version}})
 
 
 def _override_source(plan: Plan, option: str) -> tuple[str, SourceData]:

@@ -19,6 +19,7 @@ from harness.results import Record, Result
 from harness.targets.databricks.client import BusyError, translate_errors
 from harness.targets.databricks.workspace_files import RemoteFiles
 from harness.targets.end_causes import read_messages
+from harness.wheel import make_version_error
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -245,11 +246,7 @@ def parse_result(content: bytes, version: str) -> Result:
     except ValueError:
         result, ran = None, None
     if result is None or ran != version:
-        raise JobError(
-            f"The cluster ran another version of the harness ({ran or 'unknown'}) than the uploaded one "
-            f"({version}).",
-            remedy="Restart the cluster, which has another version installed.",
-        )
+        raise make_version_error(ran or "", version)
     return result
 
 
