@@ -194,7 +194,9 @@ def test_a_stale_wheel_is_found_before_spark(bench: Bench, monkeypatch: pytest.M
     assert caught.value.message == (
         f"The cluster ran another version of the harness ({compute_version()}) than the uploaded one (0)."
     )
-    assert "keeps an installed library until it is restarted. Restart it, then run" in str(caught.value.remedy)
+    assert "keeps an installed library until it is restarted. Restart it, then run" in str(
+        caught.value.remedy
+    )
     [task] = [task for run in bench.workspace.runs.values() for task in run.tasks]
     assert "Spark was loaded: False" in task.log.read_text(encoding="utf-8")
     assert ({"cluster"}, []) == ({each.step for each in bench.events}, bench.left_behind())
