@@ -221,7 +221,7 @@ def test_an_existing_cluster_is_used(bench: Bench, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("runtime", "17.0.x-cpu-ml-scala2.12", "17.0.x-cpu-ml-scala2.12"),
+        ("runtime", "16.9.x-cpu-ml-scala2.12", "16.9.x-cpu-ml-scala2.12"),
         ("node_type", "Standard_None", "Standard_None"),
         ("cluster_id", "0000-none", "0000-none"),
     ],
