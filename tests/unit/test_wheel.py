@@ -72,6 +72,15 @@ def test_the_wheel_pins_what_a_runtime_lacks(tmp_path: Path) -> None:
     assert all("==" in each for each in pins)
 
 
+def test_the_docs_name_what_a_cluster_installs() -> None:
+    """The docs list every package, with its version, that a cluster installs with the wheel."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = [*project["dependencies"], *project["optional-dependencies"]["cluster"]]
+    exact = {each.partition(";")[0].replace("==", "` ") for each in pins if "==" in each}
+    text = (ROOT / "docs" / "databricks.md").read_text(encoding="utf-8")
+    assert exact == {each for each in exact if f"`{each}" in text}
+
+
 def test_the_version_is_the_same_on_a_cluster(tmp_path: Path) -> None:
     """The job on a cluster computes the version that the wheel's name has, from its own requirements."""
     built = build_wheel(tmp_path)
