@@ -45,7 +45,7 @@ _COLUMNS: Mapping[str, str] = {
 _WEIGHT = "weight_"
 _METADATA = b"harness"
 _FILE = re.compile(rf"{FOLDER}/[A-Za-z0-9_]+\.parquet")
-_LINE_START = '{"file": '
+LINE_START = '{"file": '
 
 
 def name_file(version: str) -> str:
@@ -145,12 +145,12 @@ class SentFile:
     def to_line(self) -> str:
         """Return the file as one line of JSON, without a line end."""
         content = base64.b64encode(self.content).decode()
-        return f'{_LINE_START}{json.dumps(self.path)}, "content": "{content}"}}'
+        return f'{LINE_START}{json.dumps(self.path)}, "content": "{content}"}}'
 
     @classmethod
     def from_line(cls, line: str) -> SentFile | None:
         """Read a file from a line; None if the line isn't one, or its path isn't one of predictions."""
-        if not line.startswith(_LINE_START):
+        if not line.startswith(LINE_START):
             return None
         try:
             values = json.loads(line)

@@ -496,7 +496,7 @@ class RunInputs(Record):
     """Identifies the content of the harness's code."""
 
 
-_LINE_START = '{"result": '
+LINE_START = '{"result": '
 
 
 class Result(Record):
@@ -571,12 +571,12 @@ class Result(Record):
 
     def to_line(self) -> str:
         """Return the result as one line of JSON, without a line end."""
-        return _LINE_START + self.model_dump_json(by_alias=True) + "}"
+        return LINE_START + self.model_dump_json(by_alias=True) + "}"
 
     @classmethod
     def from_line(cls, line: str) -> Result | None:
         """Read the result from a line; None if the line is not a result."""
-        if not line.startswith(_LINE_START):
+        if not line.startswith(LINE_START):
             return None
         try:
             return cls.model_validate(json.loads(line)["result"])

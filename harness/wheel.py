@@ -1,14 +1,16 @@
-"""Wheel of the harness's code, with a version that names its content.
+"""Wheel of the harness's code for a cluster, with a version that names its content.
 
 A cluster does not install a version again that it has installed already, so every change of the code needs
-its own version.
+its own version. It installs the wheel without a lock file, so the wheel itself pins what a runtime lacks.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -19,7 +21,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from harness.errors import PrerequisiteError
+from harness.errors import JobError, PrerequisiteError
 
 _logger = logging.getLogger(__name__)
 
@@ -29,6 +31,10 @@ _ENTRY_POINTS = "dataset_harness"
 """Package next to this one; without it, the wheel's command and pytest plugin could not be imported."""
 _SUFFIXES = (".py", ".j2", ".lock", ".typed")
 _SHOWN_LINES = 5
+_CLUSTER = "cluster"
+"""The extra with the pins of a cluster's wheel, which are requirements there."""
+_CONDITION = re.compile(rf"(?: and|;) extra == \"{_CLUSTER}\"$")
+_DEPENDENCIES = "dependencies = [\n"
 
 
 @cache
@@ -42,6 +48,21 @@ def compute_version() -> str:
             digest.update(file.read_bytes())
     # Starts with a letter, because leading zeros of a number are dropped from a version.
     return f"{metadata.version(DISTRIBUTION).partition('+')[0]}+c{digest.hexdigest()[:12]}"
+
+
+def make_version_error(ran: str, planned: str) -> JobError:
+    """Return the error for a cluster that has another version of the harness than the plan.
+
+    Args:
+        ran: Version that the cluster has; empty if that is unknown.
+        planned: Version that made the plan, and was uploaded.
+    """
+    return JobError(
+        f"The cluster ran another version of the harness ({ran or 'unknown'}) than the uploaded one "
+        f"({planned}).",
+        remedy="A running cluster keeps an installed library until it is restarted. Restart it, then run the "
+        "scenario again.",
+    )
 
 
 def build_wheel(folder: Path) -> Path:
@@ -97,7 +118,8 @@ def _find_changed_dependencies(project: Path) -> list[str]:
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
-        stated = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
+        content = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+        stated = [*content["dependencies"], *content["optional-dependencies"][_CLUSTER]]
         return sorted(map(str, set(map(Requirement, stated)) ^ set(map(Requirement, _list_requirements()))))
     except (tomllib.TOMLDecodeError, KeyError, InvalidRequirement):
         return []  # Building the wheel gives a better message about the file.
@@ -111,14 +133,23 @@ def _move_into_place(built: Path, wheel: Path) -> None:
 
 
 def _list_requirements() -> list[str]:
-    """Return what the installed harness requires on every target."""
-    return sorted(each for each in metadata.requires(DISTRIBUTION) or () if "extra" not in each)
+    """Return what the installed harness requires on every target, and what it pins on a cluster."""
+    everywhere = {each for each in metadata.requires(DISTRIBUTION) or () if "extra" not in each}
+    return sorted(everywhere.union(_list_pins()))
+
+
+def _list_pins() -> list[str]:
+    """Return what the installed harness pins on a cluster, as a cluster's wheel requires it."""
+    pins = (each for each in metadata.requires(DISTRIBUTION) or () if _CONDITION.search(each))
+    return [_CONDITION.sub("", each) for each in pins]
 
 
 def _copy_sources(project: Path, source: Path, version: str) -> None:
-    """Copy the sources, and replace the version of the release."""
+    """Copy the sources, replace the version of the release, and require what a runtime lacks."""
     released = f'version = "{metadata.version(DISTRIBUTION).partition("+")[0]}"'
     text = project.read_text(encoding="utf-8").replace(released, f'version = "{version}"', 1)
+    pins = "".join(f"{json.dumps(each)},\n" for each in _list_pins())
+    text = text.replace(_DEPENDENCIES, _DEPENDENCIES + pins, 1)
     for name in (_PACKAGE.name, _ENTRY_POINTS):
         shutil.copytree(project.parent / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     (source / project.name).write_text(text, encoding="utf-8")

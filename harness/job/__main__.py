@@ -30,14 +30,15 @@ from harness.errors import ExitCode, HarnessError
 from harness.events import Event
 from harness.files import write_bytes, write_text
 from harness.job.clock import Clock
-from harness.job.running_job import EventFile
+from harness.job.event_file import EventFile
 from harness.job.step_record import StepRecord
 from harness.memory import count_memory_kills
 from harness.plan import Plan, load_plan
 from harness.prediction_files import SentFile
-from harness.results import Result
+from harness.results import Failure, Result
 from harness.storage.tracking_server import is_server
 from harness.storage.tracking_store import require_usable_store
+from harness.wheel import compute_version, make_version_error
 
 if TYPE_CHECKING:
     from harness.job.mlflow_tracker import Tracker
@@ -47,14 +48,24 @@ _NO_JVM = "JAVA_GATEWAY_EXITED"
 """PySpark's error class for a JVM that ended before it was ready."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run one plan, and return the exit code of its result."""
+def main(arguments: list[str], *, is_installed: bool = False) -> int:
+    """Run one plan, and return the exit code of its result.
+
+    Args:
+        arguments: Arguments of the program.
+        is_installed: Whether the harness was installed on its own, so that it may be another version than the
+            one that made the plan.
+    """
     options = _parse(arguments)
     try:
         plan = _read_plan(options)
     except HarnessError as error:
         sys.stderr.write(f"{error}\n")
         return int(error.exit_code)
+    if is_installed and (stale := _find_stale_start(plan)) is not None:
+        return _finish(stale, options, None)
+    # Loads Spark and MLflow, which takes seconds; a plan that can't be run doesn't wait for them.
+    job = importlib.import_module("harness.job.running_job")
     event_file = EventFile(Path(options.events)) if options.events else None
     # Spark must start its Python workers with this interpreter, because another one may lack the packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -78,12 +89,10 @@ def main(arguments: list[str]) -> int:
             importlib.import_module("harness.job.spark_errors").log_traceback(error)
             if not interrupted.is_set() and getattr(error, "error_class", None) == _NO_JVM:
                 return int(ExitCode.PREREQUISITE_MISSING)  # Its own output is in the log.
-            job = importlib.import_module("harness.job.running_job")
             cause = KeyboardInterrupt() if interrupted.is_set() else error
             failed = job.make_failed_start(plan, clock, started, memory_kills, cause)
             return _finish(failed, options, event_file)
         _handle_signals(interrupted)  # Again: PySpark has replaced the handler of SIGINT.
-        job = importlib.import_module("harness.job.running_job")
         running = job.Job(
             plan,
             clock,
@@ -113,7 +122,7 @@ def entry() -> None:
     Raises:
         SystemExit: The verdict is not a pass; whoever started the job sees that it failed.
     """
-    code = main(sys.argv[1:])
+    code = main(sys.argv[1:], is_installed=True)
     # A cluster treats every exit as a failure, even one with code 0.
     if code:
         raise SystemExit(f"The run of the scenario ended with exit code {code}; see its result.")
@@ -135,6 +144,17 @@ def _read_plan(options: argparse.Namespace) -> Plan:
     else:
         text = Path(options.plan).read_text(encoding="utf-8")
     return load_plan(text, "the standard input" if is_stream else options.plan)
+
+
+def _find_stale_start(plan: Plan) -> Result | None:
+    """Return the result of a job that has another version of the harness than its plan, if it has."""
+    version = compute_version()
+    if version == plan.harness_version:
+        return None
+    now = datetime.now(UTC)
+    failure = Failure.of(make_version_error(version, plan.harness_version))
+    # The result of a run has the version that ran it.
+    return plan.make_failed_result(failure, now, now).model_copy(update={"libraries": {"harness": version}})
 
 
 def _open_tracker(plan: Plan, clock: Clock) -> Tracker:

@@ -22,8 +22,7 @@ from harness.errors import (
     PrerequisiteError,
     ScenarioError,
 )
-from harness.events import Announcement, Event
-from harness.files import write_text
+from harness.events import Announcement
 from harness.job.clock import Clock
 from harness.job.lost_processes import Surroundings, explain_dead_jvm, explain_small_memory
 from harness.job.mlflow_tracker import Tracker, translate_store_error
@@ -268,33 +267,3 @@ def describe_failure(error: BaseException, translated: HarnessError | None) -> F
     problems = translated.problems if isinstance(translated, ScenarioError) else ()
     found = tuple(FailureProblem(message=each.message, location=each.location) for each in problems)
     return Failure.of(translated).model_copy(update={"problems": found})
-
-
-_WRITE_INTERVAL_S = 1.0
-
-
-class EventFile:
-    """A file of all events so far. It is rewritten each time: a volume in the cloud can't be appended to."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._lines: list[str] = []
-        self._lock = threading.Lock()
-        self._timer: threading.Timer | None = None
-
-    def add(self, event: Event) -> None:
-        """Add an event, which is written to the file within a second."""
-        with self._lock:
-            self._lines.append(event.to_line())
-            if self._timer is None:
-                self._timer = threading.Timer(_WRITE_INTERVAL_S, self.write)
-                self._timer.daemon = True
-                self._timer.start()
-
-    def write(self) -> None:
-        """Write all events so far, now."""
-        with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            write_text(self._file, "\n".join(self._lines) + "\n")

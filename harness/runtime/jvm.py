@@ -47,7 +47,7 @@ _NOISE = re.compile(
     r"#?$|Picked up |NOTE: |WARNING: |.*VM warning: Option |Error occurred during initialization of VM|"
     r"Error: Could not create the Java|Error: A fatal exception|.*/spark-class: line |"
     r"Using Spark's|Setting default log level|To adjust logging|Warning: Ignoring non-Spark|"
-    r':: |\d\d/\d\d/\d\d \S+ (?:WARN|INFO) |at |\.\.\. \d+ more|\{"event"'
+    r":: |\d\d/\d\d/\d\d \S+ (?:WARN|INFO) |at |\.\.\. \d+ more"
 )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from harness import errors
+from harness import errors, prediction_files, results
 from harness.errors import DeadProcessError, ExitCode, HarnessError, JobError, PrerequisiteError
+from harness.events import Announcement, Event, FinishedStep
 from harness.plan import Environment
 from harness.process_ends import (
     describe_end,
@@ -24,12 +25,23 @@ _NO_JVM = "[JAVA_GATEWAY_EXITED]"
 """What the job's log has if its JVM ended before it was ready; the JVM's own output comes before it."""
 _LOG_BYTES_READ = 1 << 20
 _LOG_LINES_SHOWN = 12
+_REPORTS = (
+    *(f'{{"{kind.key}": ' for kind in (Event, Announcement, FinishedStep)),
+    results.LINE_START,
+    prediction_files.LINE_START,
+)
+"""The beginnings of the job's reports to the command; a line that was cut off has one, too."""
 # A failure of any other kind is unknown: the class of an error that the job didn't expect.
 _KNOWN_KINDS = frozenset(
     name
     for name, each in vars(errors).items()
     if isinstance(each, type) and issubclass(each, HarnessError) and each is not DeadProcessError
 )
+
+
+def read_messages(log: str) -> list[str]:
+    """Return the lines of a job's log without the job's own reports, which are JSON for the command."""
+    return [line for line in log.splitlines() if not line.startswith(_REPORTS)]
 
 
 def explain_missing_result(
@@ -104,10 +116,10 @@ def _read_environment(folder: Path) -> Environment | None:
 
 
 def _read_log(folder: Path) -> list[str]:
-    """Return the last lines of the job's log."""
+    """Return the last lines of the job's log, without its reports."""
     try:
         with (folder / LOG).open("rb") as log:
             log.seek(max(0, log.seek(0, 2) - _LOG_BYTES_READ))
-            return log.read().decode(errors="replace").splitlines()
+            return read_messages(log.read().decode(errors="replace"))
     except OSError:
         return []

@@ -11,6 +11,7 @@ import pytest
 from databricks.sdk.service.catalog import TableInfo
 
 from harness.errors import HarnessError, JobError, PrerequisiteError
+from harness.events import Event
 from harness.files import write_text
 from harness.prediction_files import name_file
 from harness.runs import PLAN, RESULT
@@ -18,13 +19,29 @@ from harness.settings import read_settings
 from harness.targets.databricks import job_runs, workspace_files as remote
 from harness.targets.databricks.cluster import list_cluster_libraries, make_cluster_spec
 from harness.targets.databricks.databricks_target import SUBMISSION, Databricks
+from harness.wheel import compute_version
 from tests.databricks.command import FILES
 from tests.databricks.following import FAILS, RUN, Bench, make_bench, successful_program
 from tests.databricks.standin.server import StandIn
-from tests.databricks.standin.state import COLD_CLUSTER, USER
+from tests.databricks.standin.state import COLD_CLUSTER, USER, WARM_CLUSTER
 from tests.unit import report_samples as samples
 
 TALKS = "print('start'); print(('x' * 99 + chr(10)) * 60_000); print('end')\n" + FAILS
+REAL_JOB = """
+import sys
+from harness.job.__main__ import entry
+try:
+    entry()
+finally:
+    print("Spark was loaded:", "pyspark" in sys.modules)
+"""
+
+
+def _set(bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Change one of the target's settings."""
+    setting = bench.target._settings.by_name[f"targets.databricks.{name}"]
+    names = {**bench.target._settings.by_name, setting.name: setting.model_copy(update={"value": value})}
+    monkeypatch.setattr(bench.target, "_settings", type(bench.target._settings)(names))
 
 
 def test_a_run_returns_its_result_and_events(bench: Bench) -> None:
@@ -63,6 +80,16 @@ def test_a_failed_task_is_reported(bench: Bench) -> None:
     assert "/jobs/" in str(caught.value.remedy) or "run" in str(caught.value.remedy)
     assert "upside down" in (bench.folder / "job.log").read_text(encoding="utf-8")
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
+def test_the_jobs_events_are_not_in_the_message(bench: Bench) -> None:
+    """The message of a failed task has the end of its log without the job's events; the log has them."""
+    event = Event("train", "started", "january").to_line()
+    with pytest.raises(JobError) as caught:
+        bench.run(f"print({event!r}, flush=True)\n{FAILS}")
+    assert "The end of its log:" in caught.value.message
+    assert event not in caught.value.message
+    assert event in (bench.folder / "job.log").read_text(encoding="utf-8")
 
 
 def test_files_of_a_failed_run_can_be_kept(quick: StandIn, tmp_path: Path, bench: Bench) -> None:
@@ -176,8 +203,24 @@ def test_a_run_that_was_never_submitted_is_refused(bench: Bench) -> None:
         bench.target.attach(bench.folder, bench.events.append)
 
 
-def test_a_stale_wheel_is_detected(bench: Bench) -> None:
-    """A stale wheel on a warm cluster is detected."""
+def test_a_stale_wheel_is_found_before_spark(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real job ends before Spark starts if the cluster has another version of it than its plan."""
+    _set(bench, monkeypatch, "cluster_id", WARM_CLUSTER)
+    with pytest.raises(JobError) as caught:
+        bench.run(REAL_JOB)
+    assert caught.value.message == (
+        f"The cluster ran another version of the harness ({compute_version()}) than the uploaded one (0)."
+    )
+    assert "keeps an installed library until it is restarted. Restart it, then run" in str(
+        caught.value.remedy
+    )
+    [task] = [task for run in bench.workspace.runs.values() for task in run.tasks]
+    assert "Spark was loaded: False" in task.log.read_text(encoding="utf-8")
+    assert ({"cluster"}, []) == ({each.step for each in bench.events}, bench.left_behind())
+
+
+def test_a_stale_wheel_of_an_older_harness_is_detected(bench: Bench) -> None:
+    """A stale wheel whose job doesn't compare the versions itself is detected by its result."""
     with pytest.raises(
         JobError, match=r"another version of the harness \(0\.0\.9\) than the uploaded one \(0\)"
     ):
@@ -186,10 +229,7 @@ def test_a_stale_wheel_is_detected(bench: Bench) -> None:
 
 def test_an_existing_cluster_is_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A configured cluster is used instead of a new one."""
-    setting = bench.target._settings.by_name["targets.databricks.cluster_id"]
-    changed = setting.model_copy(update={"value": COLD_CLUSTER})
-    names = {**bench.target._settings.by_name, "targets.databricks.cluster_id": changed}
-    monkeypatch.setattr(bench.target, "_settings", type(bench.target._settings)(names))
+    _set(bench, monkeypatch, "cluster_id", COLD_CLUSTER)
     before = set(bench.workspace.clusters)
     bench.run(successful_program())
     assert before == set(bench.workspace.clusters)
@@ -198,7 +238,7 @@ def test_an_existing_cluster_is_used(bench: Bench, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("runtime", "17.0.x-cpu-ml-scala2.12", "17.0.x-cpu-ml-scala2.12"),
+        ("runtime", "16.9.x-cpu-ml-scala2.12", "16.9.x-cpu-ml-scala2.12"),
         ("node_type", "Standard_None", "Standard_None"),
         ("cluster_id", "0000-none", "0000-none"),
     ],
@@ -207,9 +247,7 @@ def test_a_wrong_name_is_refused_early(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     """A wrong name in the settings is reported before anything is uploaded or started."""
-    setting = bench.target._settings.by_name[f"targets.databricks.{name}"]
-    names = {**bench.target._settings.by_name, setting.name: setting.model_copy(update={"value": value})}
-    monkeypatch.setattr(bench.target, "_settings", type(bench.target._settings)(names))
+    _set(bench, monkeypatch, name, value)
     with pytest.raises(PrerequisiteError, match=message):
         bench.run(successful_program())
     assert ([], {}) == (bench.left_behind(), bench.workspace.runs)

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from harness.runtime.jars import list_coordinates
 from harness.runtime.java import HOME_VARIABLE, find_java
+from harness.wheel import build_wheel, compute_version
 from tests.databricks.standin.environments import (
+    DBR_15_4,
+    DBR_16_4,
     Environments,
     InstallError,
+    _packages,
     _remove_oldest,
     family_of,
+    python_of,
+    read_locked_version,
 )
 from tests.databricks.standin.libraries import class_path, published_coordinates
 from tests.databricks.standin.mounts import Mounts
@@ -30,10 +39,7 @@ from tests.databricks.standin.tracking import TrackingServer
 from tests.databricks.wheels import write_wheel
 
 JOB = Path(__file__).with_name("standin_job.py")
-LOCKS = Path(__file__).parent / "standin" / "runtimes"
 NAMES = ("record", "fail", "refuse", "stop", "wait")
-DBR_16_4 = "16.4.x-cpu-ml-scala2.12"
-DBR_15_4 = "15.4.x-cpu-ml-scala2.12"
 DEADLINE_S = 300
 
 
@@ -101,11 +107,6 @@ class Findings:
     cluster: Cluster
     values: dict[str, Any]
 
-    @property
-    def lock(self) -> str:
-        """Text of the runtime's lock file."""
-        return (LOCKS / f"{family_of(self.runtime)}.lock").read_text(encoding="utf-8")
-
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     if not _is_gone(process.pid):
@@ -132,6 +133,82 @@ def cluster(tmp_path: Path) -> Cluster:
     return Cluster(tmp_path)
 
 
+@dataclass(frozen=True)
+class Installation:
+    """The harness's own wheel, installed into the environment of a runtime."""
+
+    runtime: str
+    wheel: Path
+    environments: Environments = field(default_factory=Environments)
+
+    @property
+    def before(self) -> dict[str, str]:
+        """The packages of the runtime, with their versions."""
+        return _list_packages(self.environments._base(self.runtime))
+
+    @property
+    def after(self) -> dict[str, str]:
+        """The packages with the wheel."""
+        return _list_packages(self.environment)
+
+    @property
+    def environment(self) -> Path:
+        """Folder of the environment with the wheel."""
+        return self.environments.folder(self.runtime, self.wheel)
+
+    @property
+    def pinned(self) -> dict[str, str]:
+        """What the wheel requires in an exact version on this Python."""
+        [distribution] = metadata.distributions(
+            name="dataset-harness", path=[str(_packages(self.environment))]
+        )
+        asked = [Requirement(each) for each in distribution.requires or () if "extra ==" not in each]
+        exact = [each for each in asked if str(each.specifier).startswith("==")]
+        return {
+            each.name: str(each.specifier).removeprefix("==")
+            for each in exact
+            if each.marker is None or each.marker.evaluate()
+        }
+
+
+def _list_packages(environment: Path) -> dict[str, str]:
+    found = metadata.distributions(path=[str(_packages(environment))])
+    return {canonicalize_name(each.metadata["Name"]): each.version for each in found}
+
+
+@pytest.fixture(name="installation", scope="module", params=[DBR_15_4, DBR_16_4])
+def _installation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    installation = Installation(request.param, build_wheel(tmp_path_factory.mktemp("wheel")))
+    installation.environments.make(installation.runtime, installation.wheel)
+    return installation
+
+
+def test_the_wheel_changes_only_what_it_pins(installation: Installation) -> None:
+    """The harness's wheel leaves every package of a runtime alone, except the ones that it names exactly."""
+    added = {**installation.pinned, "dataset-harness": compute_version()}
+    assert installation.before | added == installation.after
+    assert installation.pinned.keys() - installation.before.keys() >= {"synapseml"}
+
+
+def test_pip_installs_only_what_the_wheel_pins(installation: Installation) -> None:
+    """The installer of a cluster, pip, would install the same."""
+    runtime = installation.environments._base(installation.runtime)
+    command = [sys.executable, "-m", "pip", "--python", str(python_of(runtime)), "install", "--quiet"]
+    command += ["--dry-run", "--report", "-", str(installation.wheel)]
+    report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    installed = {
+        canonicalize_name(each["metadata"]["name"]): each["metadata"]["version"]
+        for each in json.loads(report)["install"]
+    }
+    assert dict(installation.after.items() - installation.before.items()) == installed
+
+
+def test_the_runtimes_own_libraries_still_work(installation: Installation) -> None:
+    """Databricks' own feature engineering, which needs MLflow and protobuf, can be imported."""
+    command = [str(python_of(installation.environment)), "-P", "-W", "ignore", "-c"]
+    subprocess.run([*command, "import databricks.feature_engineering"], check=True)
+
+
 @pytest.fixture(scope="module", params=[DBR_15_4, DBR_16_4])
 def findings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Findings:
     cluster = Cluster(tmp_path_factory.mktemp("cluster"))
@@ -150,8 +227,8 @@ def findings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.mark.parametrize("package", ["spark", "numpy", "pandas", "pyarrow"])
 def test_versions_are_those_of_the_runtime(findings: Findings, package: str) -> None:
     """A wheel that accepts any numpy and pandas runs with the runtime's versions and Spark."""
-    locked = re.findall(rf"^(?:py)?{package}==(\S+)", findings.lock, re.MULTILINE)
-    assert findings.values[package] in locked
+    name = {"spark": "pyspark"}.get(package, package)
+    assert read_locked_version(findings.runtime, name) == findings.values[package]
 
 
 @pytest.mark.spark

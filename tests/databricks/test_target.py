@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -15,6 +17,7 @@ from harness.report import HTML, PARITY
 from harness.runs import list_runs
 from tests.command import wait_for
 from tests.databricks.command import Command, besides_polling
+from tests.databricks.standin.environments import DBR_15_4, DBR_16_4, read_locked_version
 from tests.databricks.standin.tracking import TrackingServer
 from tests.embedded.runner import change_scenario, load_with_fewer_fits
 from tests.embedded.small import LONG, UNPUBLISHED, write_file, write_scenario
@@ -24,14 +27,32 @@ CALLS_PER_VERSION = 2
 """To download and remove its predictions."""
 
 
+VARYING = {
+    "harness.bundle",
+    "harness.commit_time",
+    "harness.data_path",
+    "harness.key",
+    "harness.libraries",
+    "harness.run_id",
+    "harness.target",
+    "mlflow.note.content",
+    "mlflow.parentRunId",
+    "mlflow.user",
+}
+"""Tags whose values belong to one run, or to its target."""
+
 pytestmark = pytest.mark.timeout(1200)
 
 
-def test_loans_are_validated(command: Command, tracking: TrackingServer, tmp_path: Path) -> None:
-    """Two versions of the loans have the same numbers locally and on the cluster; nothing is left behind."""
+@pytest.mark.parametrize("runtime", [DBR_16_4, DBR_15_4])
+def test_loans_are_validated(
+    command: Command, tracking: TrackingServer, tmp_path: Path, runtime: str
+) -> None:
+    """Two versions of the loans have the same numbers, tags and datasets locally and on each runtime."""
     loans = load_with_fewer_fits()
     versions = loans.model_dump(exclude_none=True)["versions"][:2]
-    done = command.run("validate", write_file(tmp_path, change_scenario(loans, {"versions": versions})))
+    scenario = write_file(tmp_path, change_scenario(loans, {"versions": versions}))
+    done = command.run("validate", scenario, runtime=runtime)
     assert 0 == done.returncode, done.stdout + done.stderr
     result = command.result()
     folder = command.home / "runs" / "latest"
@@ -42,7 +63,8 @@ def test_loans_are_validated(command: Command, tracking: TrackingServer, tmp_pat
         parity.verdict,
     )
     assert {"data", "metric", "coefficient", "explanation"} == {each.kind for each in parity.differences}
-    assert {"pyspark"} <= {each.name for each in parity.libraries if each.differs}
+    assert {"pyspark", "mlflow"} <= {each.name for each in parity.libraries if each.differs}
+    assert read_locked_version(runtime, "mlflow-skinny") == result.libraries["mlflow"]
     assert parity.gaps
     assert "databricks" in (folder / HTML).read_text(encoding="utf-8")
     assert [] == command.left_behind() == command.clusters_running()
@@ -52,9 +74,14 @@ def test_loans_are_validated(command: Command, tracking: TrackingServer, tmp_pat
     assert all(each is not None and sha256_of(folder / each.file) == each.sha256 for each in stored)
     drawn = MlflowClient(tracking.url).list_artifacts(result.mlflow_run_id or "", "pictures/curves")
     assert {"pictures/curves/roc.svg", "pictures/curves/calibration.svg"} == {each.path for each in drawn}
-    names = {run.data.tags["mlflow.runName"] for run in _mlflow_runs(tracking, result.run_id)}
-    versions = {f"three_versions/{each.name}" for each in result.versions}
-    assert {"three_versions", *versions} == names
+    on_cluster = _mlflow_runs(tracking.url, result.run_id)
+    names = {f"three_versions/{each.name}" for each in result.versions}
+    assert {"three_versions", *names} == on_cluster.keys()
+    [local_id] = {each.path.name for each in list_runs(command.home / "runs")} - {result.run_id}
+    local = _mlflow_runs(f"sqlite:///{command.home / 'mlflow.db'}", local_id)
+    assert {name: _describe(run) for name, run in local.items()} == {
+        name: _describe(run) for name, run in on_cluster.items()
+    }
 
 
 def test_a_run_of_a_killed_command_is_followed_again(command: Command, tmp_path: Path) -> None:
@@ -85,7 +112,31 @@ def test_ctrl_c_ends_the_run_and_its_cluster(command: Command, tmp_path: Path) -
     assert [] == command.left_behind() == command.clusters_running()
 
 
-def _mlflow_runs(tracking: TrackingServer, run_id: str) -> list[Run]:
-    client = MlflowClient(tracking.url)
+def _mlflow_runs(store: str, run_id: str) -> dict[str, Run]:
+    """Return the MLflow runs of a run by their names."""
+    client = MlflowClient(store)
     experiments = [each.experiment_id for each in client.search_experiments()]
-    return list(client.search_runs(experiments, filter_string=f"tags.`harness.run_id` = '{run_id}'"))
+    found = client.search_runs(experiments, filter_string=f"tags.`harness.run_id` = '{run_id}'")
+    return {run.data.tags["mlflow.runName"]: run for run in found}
+
+
+def _describe(run: Run) -> dict[str, Any]:
+    """Return what is the same in MLflow on every target: names of metrics, parameters, tags and datasets."""
+    tags = {name: "" if name in VARYING else value for name, value in run.data.tags.items()}
+    datasets = [
+        {
+            **{
+                name: getattr(each.dataset, name)
+                for name in ("name", "digest", "source_type", "schema", "profile")
+            },
+            "source": {**json.loads(each.dataset.source), "path": ""},
+            "tags": {tag.key: tag.value for tag in each.tags},
+        }
+        for each in (run.inputs.dataset_inputs if run.inputs else ())
+    ]
+    return {
+        "metrics": sorted(run.data.metrics),
+        "parameters": {**run.data.params, "data_path": ""},
+        "tags": tags,
+        "datasets": datasets,
+    }

@@ -12,8 +12,10 @@ from harness.storage.accounts import read_accounts
 from harness.targets.databricks.cluster import (
     list_cluster_libraries,
     make_cluster_spec,
+    require_synapseml,
     select_scope_accounts,
 )
+from harness.targets.databricks.databricks_target import Databricks
 
 ACCOUNT = '[accounts.dls]\nsecret_name = "lake-key"\n'
 PRINCIPAL = (
@@ -42,6 +44,32 @@ def test_a_cluster_is_dedicated_and_has_one_node(tmp_path: Path) -> None:
         spec.spark_version,
     )
     assert {"spark.databricks.cluster.profile": "singleNode", "spark.master": "local[*]"} == spec.spark_conf
+
+
+@pytest.mark.parametrize("runtime", ["16.4.x-cpu-ml-scala2.12", "15.4.x-gpu-ml-scala2.12"])
+def test_a_runtime_with_synapseml_is_accepted(runtime: str) -> None:
+    """A runtime with Spark 3.5 and Scala 2.12 is accepted, whatever its machines are."""
+    require_synapseml(runtime)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "reason"),
+    [
+        ("17.3.x-cpu-ml-scala2.13", "has Spark 4: SynapseML's builds for it are only in SynapseML's own"),
+        ("18.0.x-scala2.13", "not in Maven Central.\n  Set HARNESS_TARGETS_DATABRICKS_RUNTIME to 16.4.x"),
+        (
+            "16.4.x-cpu-ml-scala2.13",
+            "has Scala 2.13: SynapseML's only build for Spark 3.5 is for Scala 2.12",
+        ),
+    ],
+)
+def test_a_runtime_without_synapseml_is_refused(tmp_path: Path, runtime: str, reason: str) -> None:
+    """A runtime for which SynapseML isn't in Maven Central is refused before the workspace is asked."""
+    settings = _settings(tmp_path, runtime=runtime, files="/Volumes/main/default/harness", experiment="/a")
+    with pytest.raises(UsageError) as caught:
+        Databricks(settings, print).environment(None, "")
+    assert reason in str(caught.value)
+    assert runtime in caught.value.message
 
 
 @pytest.mark.parametrize(

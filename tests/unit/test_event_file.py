@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from harness.events import Event
-from harness.job import running_job
-from harness.job.running_job import EventFile
+from harness.job import event_file
+from harness.job.event_file import EventFile
 
 FIRST, SECOND = Event("ingest", "started"), Event("ingest", "done", elapsed_s=1.5)
 
@@ -24,7 +24,7 @@ def test_the_file_holds_all_events_so_far(tmp_path: Path) -> None:
 
 def test_an_event_is_written_within_its_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An event is written after a short interval, even if no other event follows."""
-    monkeypatch.setattr(running_job, "_WRITE_INTERVAL_S", 0.0)
+    monkeypatch.setattr(event_file, "_WRITE_INTERVAL_S", 0.0)
     events = EventFile(tmp_path / "events.jsonl")
     events.add(FIRST)
     timer = events._timer

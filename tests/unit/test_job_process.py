@@ -20,9 +20,10 @@ from harness.errors import (
     OutOfMemoryError,
     PrerequisiteError,
 )
-from harness.events import Event, Listener
+from harness.events import Announcement, Event, FinishedStep, Listener
 from harness.files import is_locked
 from harness.prediction_files import SentFile
+from harness.process_ends import CONTAINER, PYTHON
 from harness.results import Result
 from harness.runs import LOG, PLAN, RESULT
 from harness.storage import disk_space
@@ -277,6 +278,26 @@ def test_a_job_without_a_result_is_reported(
     expected = f"The job's Python process ended with exit code {exit_code}{DURING}, "
     expected += f"without a result. Last lines of its log:\n{last}"
     assert (fault, f"{expected}  Complete log: {tmp_path / LOG}") == (type(caught.value), str(caught.value))
+
+
+@pytest.mark.parametrize("process", [PYTHON, CONTAINER])
+def test_the_jobs_reports_are_not_shown(tmp_path: Path, process: str) -> None:
+    """The end of the log is shown without what the job reports to its command, even if that was cut off."""
+    reports = (
+        STARTED.to_line(),
+        Announcement("scratch", "/lake/scratch").to_line(),
+        FinishedStep("check", "january", {}).to_line(),
+        samples.result().to_line()[:100],
+        SentFile("predictions/january.parquet", b"x").to_line()[:50],
+    )
+    text = "\n".join(("ValueError: a loan of no amount", *reports, "Exiting."))
+    (tmp_path / LOG).write_text(text, encoding="utf-8")
+    with pytest.raises(JobError) as caught:
+        take_result(FinishedProcess(1, None, interrupted=False, process=process), tmp_path)
+    assert caught.value.message == (
+        f"{process} ended with exit code 1, without a result. Last lines of its log:\n"
+        "    ValueError: a loan of no amount\n    Exiting."
+    )
 
 
 @pytest.mark.parametrize(

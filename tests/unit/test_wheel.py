@@ -1,11 +1,15 @@
 """The wheel of the harness, and the version that names its content."""
 
 import re
+import subprocess
+import sys
+import tomllib
 import zipfile
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from harness import wheel
 from harness.errors import PrerequisiteError
@@ -51,17 +55,56 @@ def test_other_files_do_not_change_the_version(package: Path) -> None:
     assert before == compute_version()
 
 
-def test_the_wheel_requires_versions_of_the_jobs_dependencies_only(tmp_path: Path) -> None:
-    """The wheel limits the versions of what the job needs, without Spark, Delta and numpy of the runtime."""
+def test_the_wheel_requires_the_jobs_dependencies_only(tmp_path: Path) -> None:
+    """The wheel's dependencies have two bounds or a pin, without Spark, Delta and numpy of the runtime."""
+    plain = _list_requirements(tmp_path)
+    assert all("==" in each or (">=" in each and "<" in each) for each in plain)
+    assert not any(each.startswith(OTHERS) for each in plain)
+
+
+def test_the_wheel_pins_what_a_runtime_lacks(tmp_path: Path) -> None:
+    """The wheel requires the exact versions that the project lists for a cluster, besides the ranges."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = project["optional-dependencies"]["cluster"]
+    assert sorted(map(Requirement, [*project["dependencies"], *pins]), key=str) == sorted(
+        map(Requirement, _list_requirements(tmp_path)), key=str
+    )
+    assert all("==" in each for each in pins)
+
+
+def test_the_docs_name_what_a_cluster_installs() -> None:
+    """The docs list every package, with its version, that a cluster installs with the wheel."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = [*project["dependencies"], *project["optional-dependencies"]["cluster"]]
+    exact = {each.partition(";")[0].replace("==", "` ") for each in pins if "==" in each}
+    text = (ROOT / "docs" / "databricks.md").read_text(encoding="utf-8")
+    assert exact == {each for each in exact if f"`{each}" in text}
+
+
+def test_the_version_is_the_same_on_a_cluster(tmp_path: Path) -> None:
+    """The job on a cluster computes the version that the wheel's name has, from its own requirements."""
     built = build_wheel(tmp_path)
     with zipfile.ZipFile(built) as archive:
+        archive.extractall(tmp_path / "installed")
+    program = "from harness.wheel import compute_version; print(compute_version())"
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(tmp_path / "installed")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert built.name.split("-")[1] == compute_version() == ended.stdout.strip()
+
+
+def _list_requirements(folder: Path) -> list[str]:
+    """Build the wheel, and return what it requires on a cluster."""
+    with zipfile.ZipFile(build_wheel(folder)) as archive:
         [name] = [name for name in archive.namelist() if name.endswith("METADATA")]
         lines = archive.read(name).decode().splitlines()
     asked = [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist:")]
-    plain = [each for each in asked if "extra ==" not in each]
-    assert f"Version: {compute_version()}" in lines
-    assert all("==" in each or ">=" in each for each in plain)
-    assert not any(each.startswith(OTHERS) for each in plain)
+    return [each for each in asked if "extra ==" not in each]
 
 
 def test_the_wheel_contains_its_entry_points(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ DATABRICKS = TargetDefinition(
             "runtime",
             "16.4.x-cpu-ml-scala2.12",
             "runtime of the cluster, with Scala 2.12: 16.4.x-cpu-ml-scala2.12 or 15.4.x-cpu-ml-scala2.12",
-            r"\d+\.\d+\.x-[a-z0-9-]*scala2\.12",
+            r"\d+\.\d+\.x-[a-z0-9-]*scala2\.\d+",
         ),
         _spec("node_type", "Standard_D4ds_v5", "node type of the cluster's machines"),
         _spec("workers", "0", "workers: 0 for a single node, 3, or 2-8 for autoscaling", r"\d+(-\d+)?"),

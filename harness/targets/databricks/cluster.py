@@ -15,7 +15,36 @@ if TYPE_CHECKING:
     from databricks.sdk.service.compute import ClusterSpec, Library
 
 SYNAPSEML = "com.microsoft.azure:synapseml-core_2.12:1.1.3"
+_SPARK_4 = 17
+"""The first runtime with Spark 4."""
+_SCALA = "2.12"
+RUNTIMES = "Set HARNESS_TARGETS_DATABRICKS_RUNTIME to 16.4.x-cpu-ml-scala2.12 or 15.4.x-cpu-ml-scala2.12"
+"""A remedy, as the beginning of a sentence."""
 _SINGLE_NODE = {"spark.databricks.cluster.profile": "singleNode", "spark.master": "local[*]"}
+
+
+def require_synapseml(runtime: str) -> None:
+    """Require a runtime for which SynapseML is in Maven Central, where clusters look for it.
+
+    Args:
+        runtime: Name of the runtime, such as ``16.4.x-cpu-ml-scala2.12``.
+
+    Raises:
+        UsageError: It isn't there for the runtime's Spark or Scala.
+    """
+    if int(runtime.partition(".")[0]) >= _SPARK_4:
+        raise UsageError(
+            f"The runtime {runtime} has Spark 4: SynapseML's builds for it are only in SynapseML's own Maven "
+            "repository, not in Maven Central.",
+            remedy=f"{RUNTIMES}. docs/databricks.md lists what a newer runtime would need.",
+        )
+    scala = runtime.rpartition("scala")[2]
+    if scala != _SCALA:
+        raise UsageError(
+            f"The runtime {runtime} has Scala {scala}: SynapseML's only build for Spark 3.5 is for Scala "
+            f"{_SCALA}.",
+            remedy=f"{RUNTIMES}.",
+        )
 
 
 def make_cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec:

@@ -43,6 +43,7 @@ from harness.targets.databricks.cluster import (
     SYNAPSEML,
     list_cluster_libraries,
     make_cluster_spec,
+    require_synapseml,
     select_scope_accounts,
 )
 from harness.targets.databricks.cluster_overrides import leave_to_policy, read_overrides
@@ -118,7 +119,9 @@ class Databricks:
     def environment(self, source_bytes: int | None, store: str) -> Environment:
         """Return an environment with the workspace's lake, model store and MLflow."""
         del store  # A workspace has one store; the names in scenarios are for stores of this machine.
-        read_overrides(self._settings)  # Reports a mistake in them before anything is planned.
+        # Mistakes in the settings are reported before anything is planned.
+        read_overrides(self._settings)
+        require_synapseml(read_setting(self._settings, "runtime"))
         return Environment(
             target=DATABRICKS.name,
             lake=self._choose_location("lake"),

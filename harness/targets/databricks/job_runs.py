@@ -18,6 +18,8 @@ from harness.events import Event, Listener
 from harness.results import Record, Result
 from harness.targets.databricks.client import BusyError, translate_errors
 from harness.targets.databricks.workspace_files import RemoteFiles
+from harness.targets.end_causes import read_messages
+from harness.wheel import make_version_error
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -245,11 +247,7 @@ def parse_result(content: bytes, version: str) -> Result:
     except ValueError:
         result, ran = None, None
     if result is None or ran != version:
-        raise JobError(
-            f"The cluster ran another version of the harness ({ran or 'unknown'}) than the uploaded one "
-            f"({version}).",
-            remedy="Restart the cluster, which has another version installed.",
-        )
+        raise make_version_error(ran or "", version)
     return result
 
 
@@ -258,13 +256,9 @@ def _describe_output(output: RunOutput | None) -> str:
     if output is None:
         return ""
     ends = [
-        f"The end of its {name}:\n"
-        + "\n".join(f"    {line}" for line in text.splitlines()[-_LOG_LINES_SHOWN:])
-        for name, text in (
-            ("traceback", _remove_escape_sequences(output.error_trace)),
-            ("log", _remove_escape_sequences(output.logs)),
-        )
-        if text
+        f"The end of its {name}:\n" + "\n".join(f"    {line}" for line in lines[-_LOG_LINES_SHOWN:])
+        for name, text in (("traceback", output.error_trace), ("log", output.logs))
+        if (lines := read_messages(_remove_escape_sequences(text)))
     ]
     return "\n".join((_remove_escape_sequences(output.error), *ends)).strip()
 

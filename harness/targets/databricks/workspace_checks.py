@@ -18,6 +18,7 @@ from harness.targets.checks import Check, State
 from harness.targets.databricks import read_setting
 from harness.targets.databricks.catalog_tables import require_schema
 from harness.targets.databricks.client import UnreachableError, translate_errors
+from harness.targets.databricks.cluster import RUNTIMES
 from harness.targets.databricks.experiment import find_experiment
 from harness.targets.databricks.workspace_files import find_nearest_existing, open_files, try_writing
 
@@ -86,8 +87,7 @@ class _WorkspaceChecks:
             return
         remedy = f"Ask an admin for 'Unrestricted cluster creation', or set {_VARIABLE}POLICY_ID to a policy."
         yield "permission", remedy, self._check_permission
-        remedy = f"Set {_VARIABLE}RUNTIME to 16.4.x-cpu-ml-scala2.12 or 15.4.x-cpu-ml-scala2.12."
-        yield "runtime", remedy, self._check_runtime
+        yield "runtime", f"{RUNTIMES}.", self._check_runtime
         if read_setting(self._settings, "instance_pool_id"):
             remedy = f"Set {_VARIABLE}INSTANCE_POOL_ID to a pool that you may attach to, or unset it."
             yield "instance pool", remedy, self._check_pool

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from uv import find_uv_bin
 
 from harness.files import exclusive_lock, sha256_of
 from harness.runtime.jars import choose_cache_folder
 
 LOCKS = Path(__file__).with_name("runtimes")
+DBR_15_4, DBR_16_4 = "15.4.x-cpu-ml-scala2.12", "16.4.x-cpu-ml-scala2.12"
 _KEPT = 6
 _TIMEOUT_S = 540
 _LINES_SHOWN = 12
@@ -42,6 +44,14 @@ def family_of(runtime: str) -> str:
     if found is None or found[1] not in families():
         raise ValueError(f"Unknown runtime {runtime!r}; known ones: {', '.join(families())}.")
     return found[1]
+
+
+def read_locked_version(runtime: str, package: str) -> str:
+    """Return the version of a package in a runtime, for this Python."""
+    text = _lock(runtime).read_text(encoding="utf-8")
+    found = map(Requirement, re.findall(rf"^{package}==[^\\\n]+", text, re.MULTILINE))
+    [pin] = [each for each in found if each.marker is None or each.marker.evaluate()]
+    return next(iter(pin.specifier)).version
 
 
 @dataclass(frozen=True)
