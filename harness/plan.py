@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
@@ -17,7 +17,7 @@ from harness.results import Failure, MeasuredValue, Result, RunInputs, Verdict, 
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import ScenarioPart
 from harness.stored_json import parse_json
-from harness.table_names import name_built_table
+from harness.table_names import choose_expiry, name_built_table
 
 PLAN_FORMAT: Literal[2] = 2
 """Format of the plans that this version writes. Plans without a format version have format 1."""
@@ -83,8 +83,15 @@ class ManagedTables(ScenarioPart):
 
     schema_name: str
     """The schema, with its catalog: ``main.harness``."""
-    until: str
-    """The day after which a table that is built now may be removed, as ``YYYYMMDD``."""
+    days: int
+    """For how many days a table is kept at least."""
+    until: str = ""
+    """The day after which a table may be removed, as ``YYYYMMDD``; empty in the plan of a schedule."""
+
+    @classmethod
+    def starting(cls, today: date, schema: str, days: int) -> ManagedTables:
+        """Return where a run of today builds its table, in a schema with its catalog."""
+        return cls(schema_name=schema, days=days, until=choose_expiry(today, days))
 
 
 class Environment(ScenarioPart):

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
 from harness.files import write_text
 from harness.job.__main__ import main as run_job
 from harness.loading.table_override import TableOverride, parse_table_override
-from harness.plan import Plan, SourceData, load_plan
+from harness.plan import Environment, ManagedTables, Plan, SourceData, load_plan
 from harness.report import HTML, write_reports
 from harness.report.terminal.console import PlainConsole
 from harness.report.terminal.verdict_summary import show_verdict
@@ -83,9 +84,24 @@ def make_plan(options: argparse.Namespace) -> Plan:
     """
     plan = load_plan(Path(options.plan).read_text(encoding="utf-8"), options.plan)
     located = dict(locate_source(plan, text) for text in options.source)
-    plan = plan.model_copy(update={"run_id": options.run_id, "sources": {**plan.sources, **located}})
+    changes = {
+        "run_id": options.run_id,
+        "sources": {**plan.sources, **located},
+        "environment": renew_expiry(plan.environment),
+    }
+    plan = plan.model_copy(update=changes)
     override = parse_parameters(options.table.strip(), options.versions.strip())
     return plan if override is None else use_table(plan, override)
+
+
+def renew_expiry(environment: Environment) -> Environment:
+    """Return an environment whose managed tables are kept for the planned days from today on."""
+    managed = environment.managed_tables
+    if managed is None:
+        return environment
+    today = datetime.now(UTC).date()
+    renewed = ManagedTables.starting(today, managed.schema_name, managed.days)
+    return environment.model_copy(update={"managed_tables": renewed})
 
 
 def parse_parameters(table: str, versions: str) -> TableOverride | None:

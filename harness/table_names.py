@@ -7,11 +7,13 @@ name.
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
 
 # Unity Catalog allows no dots, slashes and spaces in names.
 _PART = r"(?:[\w-]+|`[\w-]+`)"
-_UNTIL = "_until_"
-_BUILT = re.compile(rf"_\d{{8}}_\d{{6}}_\w+_[0-9a-f]{{4}}{_UNTIL}(?P<until>\d{{8}})$")
+_RUN, _UNTIL = "_run_", "_until_"
+_WEEK = 7
+_BUILT = re.compile(rf"{_RUN}\w+{_UNTIL}(?P<until>\d{{8}})$")
 """End of the name of a table that a run has built: the run's ID and a day."""
 _LEVELS = 3
 _NAME = re.compile(rf"{_PART}(?:\.{_PART}){{1,2}}")
@@ -41,12 +43,24 @@ def name_built_table(schema: str, table: str, run_id: str, until: str) -> str:
         run_id: The run.
         until: The day after which it may be removed, as ``YYYYMMDD``.
     """
-    return f"{schema}.{table}_{_make_word(run_id)}{_UNTIL}{until}"
+    return f"{schema}.{table}{_RUN}{_make_word(run_id)}{_UNTIL}{until}"
+
+
+def choose_expiry(today: date, days: int) -> str:
+    """Return the day after which what is made today may be removed, as ``YYYYMMDD``: always a Monday.
+
+    Args:
+        today: The day.
+        days: Number of days for which it is needed at least.
+    """
+    until = today + timedelta(days=days)
+    until += timedelta(days=-until.weekday() % _WEEK)
+    return f"{until:%Y%m%d}"
 
 
 def is_built_by(name: str, run_id: str) -> bool:
     """Return whether a name is that of a table that a run has built."""
-    return f"_{_make_word(run_id)}{_UNTIL}" in name
+    return f"{_RUN}{_make_word(run_id)}{_UNTIL}" in name
 
 
 def find_expiry(name: str) -> str | None:

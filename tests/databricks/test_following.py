@@ -157,7 +157,7 @@ def test_expired_folders_are_swept(bench: Bench) -> None:
 
 def test_expired_tables_are_swept(quick: StandIn, tmp_path: Path, bench: Bench) -> None:
     """Only tables that runs have built in the schema, and whose day has passed, are removed."""
-    run = "small_20260504_101112_small_0a1b_until_"
+    run = "small_run_20260504_101112_small_0a1b_until_"
     kept = [f"main.default.{name}" for name in ("small", "a_until_20200101", f"{run}29991231")]
     kept.append(f"main.other.{run}20200106")
     expired = [f"main.default.{run}{day}" for day in ("20200106", "20200113")]

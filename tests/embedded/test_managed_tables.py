@@ -46,7 +46,7 @@ STEPS: tuple[VersionValues, ...] = (
 @pytest.fixture(name="managed")
 def _managed(spark: SparkSession, tmp_path: Path) -> Iterator[ManagedTables]:
     spark.sql(f"CREATE SCHEMA {SCHEMA} LOCATION '{tmp_path / 'schema'}'")
-    yield ManagedTables(schema_name=f"spark_catalog.{SCHEMA}", until="20260518")
+    yield ManagedTables(schema_name=f"spark_catalog.{SCHEMA}", days=14, until="20260518")
     spark.sql(f"DROP SCHEMA {SCHEMA} CASCADE")
 
 
@@ -75,7 +75,7 @@ def test_every_step_has_the_outcome_that_it_has_in_a_folder(
         assert here[:4] == there[:4]
         assert here[4].columns == there[4].columns, here[0]
         assert sorted(map(str, here[4].collect())) == sorted(map(str, there[4].collect())), here[0]
-    assert list_tables(spark) == ["tiny_20260504_101112_tiny_0a1b_until_20260518"]
+    assert list_tables(spark) == ["tiny_run_20260504_101112_tiny_0a1b_until_20260518"]
     remove_table(spark, by_name)
     assert list_tables(spark) == []
 
@@ -112,7 +112,7 @@ def test_a_resumed_run_goes_on_or_builds_its_table_again(
         build_version(build, 1)
     reopened = reopen_versions(open_build(spark, plan), steps)
     assert [each.number for each in reopened] == ([] if later else [0])
-    assert list_tables(spark) == ([] if later else ["tiny_20260504_101112_tiny_0a1b_until_20260518"])
+    assert list_tables(spark) == ([] if later else ["tiny_run_20260504_101112_tiny_0a1b_until_20260518"])
 
 
 def test_a_run_has_the_numbers_of_one_in_a_folder(
@@ -129,5 +129,5 @@ def test_a_run_has_the_numbers_of_one_in_a_folder(
     assert [each.metrics for each in found.versions] == [each.metrics for each in expected.versions]
     assert (
         found.table_uri
-        == f"spark_catalog.{SCHEMA}.{SMALL.table.name}_20260504_101112_small_0a1b_until_20260518"
+        == f"spark_catalog.{SCHEMA}.{SMALL.table.name}_run_20260504_101112_small_0a1b_until_20260518"
     )

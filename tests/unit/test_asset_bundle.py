@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +20,7 @@ from harness.plan import Plan, SourceData
 from harness.resolve import resolve_plan
 from harness.scheduled_run import _parse, make_plan
 from harness.settings import Settings, read_settings
+from harness.table_names import choose_expiry, find_expiry
 from harness.targets.databricks import asset_bundle, job_runs
 from harness.targets.databricks.cluster import list_cluster_libraries
 from harness.targets.databricks.databricks_target import Databricks
@@ -338,6 +339,18 @@ def test_a_run_takes_its_id_and_its_rows_from_its_arguments(tmp_path: Path) -> N
     assert [f"file:{folder}/data/lc_loan_2018q1.csv"] == [each.uri for each in plan.sources.values()]
     stored = Plan.model_validate_json((folder / "plan.json").read_text(encoding="utf-8"))
     assert stored == plan.model_copy(update={"run_id": stored.run_id, "sources": stored.sources})
+
+
+def test_a_run_builds_its_managed_table_for_some_days(tmp_path: Path) -> None:
+    """The day after which it may be removed depends on the day of the run, not on that of the bundle."""
+    folder = tmp_path / "bundle"
+    written = _write(_settings(tmp_path, schema="main.harness", expire_days="30"), folder)
+    assert '"until": ""' in (folder / "plan.json").read_text(encoding="utf-8")
+    plan = make_plan(_parse(_resolve(written, folder)))
+    until = find_expiry(plan.table_uri)
+    assert plan.table_uri == f"main.harness.lc_loan_run_three_versions_55_0_until_{until}"
+    today = datetime.now(UTC).date()
+    assert until in {choose_expiry(today - timedelta(days=each), 30) for each in (0, 1)}
 
 
 @pytest.mark.parametrize(

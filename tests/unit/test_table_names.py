@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,15 @@ from harness.loading.sources import locate_sources
 from harness.scenario.model import Scenario
 from harness.settings import read_settings
 from harness.storage.uris import find_table_folder
-from harness.table_names import is_table_name, normalize_table_name, quote_table_name
+from harness.table_names import (
+    choose_expiry,
+    find_expiry,
+    is_built_by,
+    is_table_name,
+    name_built_table,
+    normalize_table_name,
+    quote_table_name,
+)
 from harness.targets.checks import map_table
 
 
@@ -158,3 +167,15 @@ def test_wrong_mappings_are_refused(tmp_path: Path, line: str, message: str) -> 
     assert message in str(caught.value)
     assert "harness.toml:2" in str(caught.value)
     assert "abcdef" not in str(caught.value)
+
+
+def test_the_name_of_a_built_table_has_its_run_and_a_day() -> None:
+    """Nothing else counts as built by a run; the day is always a Monday."""
+    until = choose_expiry(date(2026, 5, 5), 14)
+    name = name_built_table("main.harness", "loans", "20260505-093011-nightly-7f3a", until)
+    assert name == "main.harness.loans_run_20260505_093011_nightly_7f3a_until_20260525"
+    assert is_table_name(name)
+    assert find_expiry(name) == until
+    assert is_built_by(name, "20260505-093011-nightly-7f3a")
+    assert not is_built_by(name, "20260505-093011-nightly-0000")
+    assert [find_expiry(each) for each in ("main.harness.loans", "a.b.loans_until_20200101")] == [None, None]

@@ -137,7 +137,19 @@ def _make_repeatable(plan: Plan, rows: Mapping[str, str]) -> Plan:
         name: source.model_copy(update={"uri": rows[name], "copied_from": None}) if name in rows else source
         for name, source in plan.sources.items()
     }
-    return plan.model_copy(update={"run_id": plan.scenario.name, "sources": sources, "settings": ()})
+    environment = plan.environment
+    if (managed := environment.managed_tables) is not None:
+        environment = environment.model_copy(
+            update={"managed_tables": managed.model_copy(update={"until": ""})}
+        )
+    return plan.model_copy(
+        update={
+            "run_id": plan.scenario.name,
+            "environment": environment,
+            "sources": sources,
+            "settings": (),
+        }
+    )
 
 
 def _make_task(

@@ -51,7 +51,6 @@ from harness.targets.databricks.experiment import search_runs
 from harness.targets.databricks.job_runs import Follower
 from harness.targets.databricks.workspace_files import (
     RemoteFiles,
-    choose_expiry,
     make_stream,
     name_expiring_folder,
     open_files,
@@ -142,10 +141,8 @@ class Databricks:
 
     @property
     def _managed_tables(self) -> ManagedTables | None:
-        if not self.schema:
-            return None
-        until = choose_expiry(datetime.now(UTC).date(), self._days_needed)
-        return ManagedTables(schema_name=self.schema, until=until)
+        today = datetime.now(UTC).date()
+        return ManagedTables.starting(today, self.schema, self._days_needed) if self.schema else None
 
     @property
     def _scratch(self) -> str | None:

@@ -11,19 +11,19 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from harness.errors import HarnessError
 from harness.storage.uris import VOLUMES
+from harness.table_names import choose_expiry
 from harness.targets.databricks.client import translate_errors
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
 _UNTIL = re.compile(r"until-(\d{8})")
-_WEEK = 7
 _TOP = 2
 """Number of names in a path that always exists, such as ``/Workspace/Users``."""
 
@@ -31,18 +31,6 @@ _TOP = 2
 def name_expiring_folder(today: date, days: int) -> str:
     """Return the name of the folder for uploads of a day: the same for a week, so that they are reused."""
     return f"until-{choose_expiry(today, days)}"
-
-
-def choose_expiry(today: date, days: int) -> str:
-    """Return the day after which what is made today may be removed, as ``YYYYMMDD``: always a Monday.
-
-    Args:
-        today: The day.
-        days: Number of days for which it is needed at least.
-    """
-    until = today + timedelta(days=days)
-    until += timedelta(days=-until.weekday() % _WEEK)
-    return f"{until:%Y%m%d}"
 
 
 def has_expired(name: str, today: date) -> bool:
