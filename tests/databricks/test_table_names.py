@@ -19,6 +19,7 @@ from databricks.sdk.service.catalog import (
 from deltalake import write_deltalake
 
 from harness.scenario.model import Scenario
+from tests.command import wait_for
 from tests.databricks.command import FILES, Command
 from tests.embedded.small import SMALL, make_rows, write_file, write_table
 
@@ -58,7 +59,7 @@ def make_scenario(version: int, name: str = NAME) -> Scenario:
 
 
 def test_a_scenario_on_a_name_runs_here_and_on_a_cluster(command: Command, tmp_path: Path) -> None:
-    """A good version passes with the same numbers on both, a bad one fails; the name is in the lineage."""
+    """A good version passes with the same numbers on both; a bad one fails, even if the command is killed."""
     folder = command.workspace.volumes.joinpath(*FOLDER.split("/")[2:])
     write_versions(folder)
     command.workspace.tables[NAME] = describe_table()
@@ -72,7 +73,10 @@ def test_a_scenario_on_a_name_runs_here_and_on_a_cluster(command: Command, tmp_p
     bad = write_file(tmp_path, make_scenario(2))
     here = command.run("scenario", bad, "--target", "embedded")
     assert here.returncode == 1, here.stdout + here.stderr
-    there = command.run("scenario", bad, "--target", "databricks")
+    with command.start("scenario", bad, "--target", "databricks") as process:
+        wait_for(process, "run: session done")
+        process.kill()
+    there = command.run("attach", "latest")
     assert there.returncode == 1, there.stdout + there.stderr
     assert "test_roc_auc" in there.stdout
     missing = command.run("scenario", bad, "--target", "databricks", "--table", NAME, "--versions", "9")
