@@ -17,7 +17,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession, functions as F
 
 from harness.errors import Location, Problem, ScenarioError
-from harness.job.table_io import describe_detail, describe_history, locate, read_text, read_version
+from harness.job.lake_files import ListedFile, open_lake_files
+from harness.job.table_io import describe_detail, describe_history, read_version
 from harness.results import Commit
 from harness.retention.table_log import DEFAULT_RETENTION
 from harness.table_names import is_table_name, quote_table_name
@@ -111,10 +112,11 @@ def read_actions(spark: SparkSession, uri: str, version: int) -> Iterator[dict[s
     """Yield the actions of a commit.
 
     Raises:
-        Py4JJavaError: The commit doesn't exist, or was removed from the log.
+        OSError: The commit doesn't exist, or was removed from the log.
+        Py4JJavaError: The same.
     """
     # A Spark job would take a hundred times as long.
-    text = read_text(spark, f"{uri}/_delta_log/{version:020d}.json")
+    text = open_lake_files(spark, uri).read_text(f"{uri}/_delta_log/{version:020d}.json")
     # Not splitlines: a value in the statistics may have one of Unicode's other line breaks.
     for line in text.split("\n"):
         if line.strip():
@@ -185,27 +187,17 @@ class Folder:
     def __init__(self, spark: SparkSession, uri: str) -> None:
         self.spark = spark
         self.uri = uri
-        context: Any = spark.sparkContext
-        self._jvm = context._jvm  # noqa: SLF001
-        self._files, path = locate(spark, uri)
-        self._names = {name for name, _ in _iterate_files(self._files.listFiles(path, True))}
+        self._files = open_lake_files(spark, uri)
+        self._names = {file.name for file in self._files.list_files(uri, below=True)}
 
     def has(self, file: str) -> bool:
         """Return whether a file exists; some tables, such as clones, have files outside their folder."""
-        if unquote(file).rpartition("/")[2] in self._names:
-            return True
-        return bool(self._files.exists(self._jvm.org.apache.hadoop.fs.Path(unquote(file))))
+        path = unquote(file)
+        return path.rpartition("/")[2] in self._names or open_lake_files(self.spark, path).exists(path)
 
-    def list_files(self, folder: str) -> list[tuple[str, int]]:
-        """Return the names of the files in a folder of the table, and when they were written, in ms."""
-        path = self._jvm.org.apache.hadoop.fs.Path(f"{self.uri}/{folder}")
-        return list(_iterate_files(self._files.listFiles(path, False)))
-
-
-def _iterate_files(listing: Any) -> Iterator[tuple[str, int]]:
-    while listing.hasNext():
-        status = listing.next()
-        yield status.getPath().getName(), int(status.getModificationTime())
+    def list_files(self, folder: str) -> list[ListedFile]:
+        """Return the files in a folder of the table."""
+        return list(self._files.list_files(f"{self.uri}/{folder}"))
 
 
 def _has_all_files(folder: Folder, number: int) -> bool:

@@ -17,9 +17,9 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
+from harness.job.lake_files import open_lake_files
 from harness.job.spark_errors import log_errors, log_traceback
 from harness.job.spark_session import list_libraries
-from harness.job.table_io import locate, read_text, write_text
 from harness.job.version_files import GatheredFiles, StoredFile
 from harness.plan import Plan
 from harness.stored_json import parse_json
@@ -70,11 +70,12 @@ class KeptCounts:
             for number, (identity, file) in enumerate(zip(gathered.identities, gathered.stored, strict=True))
             if _is_stored(file, self._sizes)
         }
+        files = open_lake_files(self.spark, self._folder)
         found = KnownCounts()
         for name in documents:
             try:
-                kept = _parse(read_text(self.spark, f"{self._folder}/{name}"), numbers, names)
-            except (Py4JJavaError, ValueError, KeyError, TypeError) as error:
+                kept = _parse(files.read_text(f"{self._folder}/{name}"), numbers, names)
+            except (Py4JJavaError, OSError, ValueError, KeyError, TypeError) as error:
                 log_traceback(error)
                 continue
             found = max(found, kept, key=lambda each: len(each.files))
@@ -89,11 +90,11 @@ class KeptCounts:
             own, oldest = self._identify(gathered), datetime.now(UTC) - _KEPT_FOR
             old = [name for name, written in self._list() if name.startswith(own) or written < oldest]
             new = f"{own}{self.plan.run_id}.json"
-            write_text(self.spark, f"{self._folder}/{new}", _format(counts, gathered.identities))
+            files = open_lake_files(self.spark, self._folder)
+            files.write_text(f"{self._folder}/{new}", _format(counts, gathered.identities))
             for name in old:
-                files, path = locate(self.spark, f"{self._folder}/{name}")
                 if name != new:
-                    files.delete(path, False)
+                    files.remove(f"{self._folder}/{name}")
 
     def note(self, *, known: int, read: int) -> None:
         """Note how many files' counts were found, and how many files were read."""
@@ -106,12 +107,10 @@ class KeptCounts:
 
         A version counts as readable only as long as its files are there, though they are not read again.
         """
-        files, folder = locate(self.spark, self.plan.table_uri)
+        uri = self.plan.table_uri
         sizes: dict[str, set[int]] = {}
-        listing = files.listFiles(folder, True)
-        while listing.hasNext():
-            status = listing.next()
-            sizes.setdefault(status.getPath().getName(), set()).add(int(status.getLen()))
+        for file in open_lake_files(self.spark, uri).list_files(uri, below=True):
+            sizes.setdefault(file.name, set()).add(file.bytes)
         return sizes
 
     @property
@@ -124,10 +123,8 @@ class KeptCounts:
 
     def _list(self) -> Iterator[tuple[str, datetime]]:
         """Yield the name of each document, and when it was written."""
-        files, folder = locate(self.spark, self._folder)
-        for status in files.listStatus(folder) if files.exists(folder) else ():
-            written = datetime.fromtimestamp(status.getModificationTime() / 1000, UTC)
-            yield status.getPath().getName(), written
+        for file in open_lake_files(self.spark, self._folder).list_files(self._folder):
+            yield file.name, datetime.fromtimestamp(file.modified_ms / 1000, UTC)
 
 
 def _is_stored(file: StoredFile, sizes: Mapping[str, set[int]]) -> bool:

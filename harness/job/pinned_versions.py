@@ -77,8 +77,8 @@ class SparkTable:
     def list_log(self) -> Sequence[LogFile]:
         """Return the commits and checkpoints that the log still has."""
         files = (
-            LogFile.parse(name, datetime.fromtimestamp(modified / 1000, UTC))
-            for name, modified in self._folder.list_files(LOG)
+            LogFile.parse(file.name, datetime.fromtimestamp(file.modified_ms / 1000, UTC))
+            for file in self._folder.list_files(LOG)
         )
         return [file for file in files if file is not None]
 

@@ -10,6 +10,7 @@ from typing import Any
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
+from harness.job.lake_files import open_lake_files
 from harness.plan import Plan
 from harness.reading.column_naming import quote_name
 from harness.table_names import is_table_name, quote_table_name
@@ -104,8 +105,7 @@ def remove_table(spark: SparkSession, plan: Plan) -> None:
     if is_table_name(plan.table_uri):
         spark.sql(f"DROP TABLE IF EXISTS {quote_table_name(plan.table_uri)}")
         return
-    files, path = locate(spark, plan.table_uri)
-    files.delete(path, True)
+    open_lake_files(spark, plan.table_uri).remove(plan.table_uri)
 
 
 def remove_commits_after(spark: SparkSession, uri: str, version: int) -> None:
@@ -118,14 +118,14 @@ def remove_commits_after(spark: SparkSession, uri: str, version: int) -> None:
         uri: The table, which nobody else writes.
         version: The last Delta version to keep.
     """
-    files, log = locate(spark, f"{uri}/_delta_log")
-    listed = [status.getPath() for status in files.listStatus(log)]
-    later = {path.getName(): path for path in listed if _find_number(path.getName()) > version}
+    files = open_lake_files(spark, uri)
+    listed = list(files.list_files(f"{uri}/_delta_log"))
+    later = {file.name: file for file in listed if _find_number(file.name) > version}
     # A checkpoint may be that of a later version.
-    pointer = [path for path in listed if path.getName() == "_last_checkpoint"]
+    pointer = [file for file in listed if file.name == "_last_checkpoint"]
     # The newest one first: if this is interrupted, what is left is a table without gaps.
-    for path in (*pointer, *(later[name] for name in sorted(later, reverse=True))):
-        files.delete(path, True)
+    for file in (*pointer, *(later[name] for name in sorted(later, reverse=True))):
+        files.remove(file.uri)
     context: Any = spark.sparkContext
     context._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()  # noqa: SLF001
 
@@ -140,40 +140,6 @@ def remove_scratch(spark: SparkSession, plan: Plan) -> None:
     """Remove the scratch files that the run has left in the lake, and the run's folder if it is empty."""
     if plan.environment.scratch is not None:
         return  # The target removes it with the run's other uploads.
-    files, path = locate(spark, plan.scratch_uri)
-    files.delete(path, True)
-    files, path = locate(spark, plan.run_uri)
-    if files.exists(path) and not files.listStatus(path):
-        files.delete(path, False)
-
-
-def locate(spark: SparkSession, uri: str) -> tuple[Any, Any]:
-    """Return Hadoop's file system and path of a URI: Spark has no public way to list or remove files."""
-    context: Any = spark.sparkContext
-    path = context._jvm.org.apache.hadoop.fs.Path(uri)  # noqa: SLF001
-    return path.getFileSystem(context._jsc.hadoopConfiguration()), path  # noqa: SLF001
-
-
-def read_text(spark: SparkSession, uri: str) -> str:
-    """Return the content of a file in UTF-8.
-
-    Raises:
-        Py4JJavaError: The file doesn't exist, or can't be read.
-    """
-    context: Any = spark.sparkContext
-    files, path = locate(spark, uri)
-    stream = files.open(path)
-    try:
-        return str(context._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))  # noqa: SLF001
-    finally:
-        stream.close()
-
-
-def write_text(spark: SparkSession, uri: str, text: str) -> None:
-    """Write a file in UTF-8, over the one that may be there."""
-    files, path = locate(spark, uri)
-    stream = files.create(path, True)
-    try:
-        stream.write(bytearray(text.encode()))
-    finally:
-        stream.close()
+    files = open_lake_files(spark, plan.run_uri)
+    files.remove(plan.scratch_uri)
+    files.remove_if_empty(plan.run_uri)

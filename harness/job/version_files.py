@@ -23,7 +23,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
 from harness.job.delta_log import read_actions
-from harness.job.table_io import locate, write_text
+from harness.job.lake_files import encode_uri, open_lake_files
 from harness.retention.table_log import find_name
 
 FILE = "harness_file"
@@ -188,14 +188,14 @@ def _gather(spark: SparkSession, uri: str, snapshots: Sequence[_Snapshot], folde
     for snapshot in snapshots:
         files |= snapshot.files
     numbers = {identity: number for number, identity in enumerate(files)}
-    hadoop, path = locate(spark, uri)
-    root = hadoop.makeQualified(path).toUri().toString()
+    root = encode_uri(spark, uri)
     actions = [
         {"protocol": snapshots[0].protocol},
         {"metaData": _add_column(snapshots[0].metadata)},
         *({"add": _make_absolute(action, root, numbers[identity])} for identity, action in files.items()),
     ]
-    write_text(spark, f"{folder}/_delta_log/{0:020d}.json", "\n".join(map(json.dumps, actions)))
+    text = "\n".join(map(json.dumps, actions))
+    open_lake_files(spark, folder).write_text(f"{folder}/_delta_log/{0:020d}.json", text)
     return GatheredFiles(
         table=spark.read.format("delta").load(folder),
         versions={each.number: frozenset(numbers[identity] for identity in each.files) for each in snapshots},
@@ -221,7 +221,7 @@ def _replay(spark: SparkSession, uri: str, numbers: Sequence[int]) -> Iterator[_
         for version in range(state.number + 1, number + 1):
             try:
                 state.apply(read_actions(spark, uri, version))
-            except Py4JJavaError as error:
+            except (OSError, Py4JJavaError) as error:
                 raise _UnreadableLogError from error
         if not (state.metadata and state.protocol and len(state.files) <= _MOST_FILES):
             raise _UnreadableLogError
@@ -231,13 +231,12 @@ def _replay(spark: SparkSession, uri: str, numbers: Sequence[int]) -> Iterator[_
 
 def _read_checkpoint(spark: SparkSession, uri: str, latest: int) -> tuple[int, Iterator[Action]]:
     """Return the last version before or at ``latest`` that has a checkpoint (-1: none), and its actions."""
-    hadoop, log = locate(spark, f"{uri}/_delta_log")
     found: dict[tuple[int, int], list[str]] = {}
-    for status in hadoop.listStatus(log):
-        match = _CHECKPOINT.fullmatch(name := status.getPath().getName())
+    for file in open_lake_files(spark, uri).list_files(f"{uri}/_delta_log"):
+        match = _CHECKPOINT.fullmatch(file.name)
         if match and int(match["version"]) <= latest:
             key = int(match["version"]), int(match["parts"] or 1)
-            found.setdefault(key, []).append(f"{uri}/_delta_log/{name}")
+            found.setdefault(key, []).append(f"{uri}/_delta_log/{file.name}")
     complete = [(version, parts) for (version, parts), files in found.items() if len(files) == parts]
     if not complete:
         return -1, iter(())

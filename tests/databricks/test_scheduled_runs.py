@@ -16,7 +16,7 @@ from tests.databricks.command import FILES, Command
 from tests.databricks.conftest import connect
 from tests.databricks.standin.server import StandIn
 from tests.databricks.submissions import message_of, output_of
-from tests.databricks.test_table_names import FOLDER, NAME, describe_table, write_versions
+from tests.databricks.test_table_names import NAME, describe_table, write_versions
 from tests.embedded.runner import change_scenario
 from tests.embedded.small import SMALL, write_scenario
 
@@ -49,13 +49,17 @@ def make_scenario() -> Scenario:
     return change_scenario(SMALL, {"every": EVERY, "publish": {"when": "never"}})
 
 
+FOLDER = f"{FILES}/tables/scheduled"
+"""Folder of the table, which other tests don't have."""
+
+
 @pytest.fixture(scope="module")
 def schedule(spark_workspace: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Schedule:
     """Write and deploy the scenario's bundle; the workspace has a table with three versions."""
     spark_workspace.reset()
     folder = tmp_path_factory.mktemp("scheduled")
     write_versions(spark_workspace.local(FOLDER))
-    spark_workspace.tables[NAME] = describe_table()
+    spark_workspace.tables[NAME] = describe_table(storage_location=FOLDER)
     command = Command(spark_workspace, folder / ".harness", folder)
     file = write_scenario(folder, make_scenario())
     written = command.run("asset-bundle", file)
