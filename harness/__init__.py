@@ -14,11 +14,14 @@ Custom pipelines import from ``harness.pipelines``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from harness.errors import HarnessError
     from harness.results import Result, Verdict
 
@@ -30,6 +33,7 @@ _HOMES = {"HarnessError": "harness.errors", "Result": "harness.results", "Verdic
 def run(
     scenario: str | Path,
     *,
+    spark: SparkSession | None = None,
     target: str | None = None,
     quiet: bool = False,
     only: Sequence[str] = (),
@@ -39,6 +43,8 @@ def run(
 
     Args:
         scenario: The scenario's file, or its name below ``scenarios/``.
+        spark: Run in this process, on this open Spark session, which is left as it was (default: in a process
+            of the target).
         target: Where to run (default: what the settings name).
         quiet: Show neither progress nor verdict.
         only: Which combination of the scenario's matrix, such as ``["seed=1"]``.
@@ -50,13 +56,29 @@ def run(
     Raises:
         HarnessError: There is no verdict; the message has the reason, and ``exit_code`` the command's code.
     """
+    from harness.errors import ExitCode, InterruptedRunError
     from harness.report.terminal.console import PlainConsole
-    from harness.request import RunRequest, open_session
+    from harness.request import RunRequest, make_line_printer, open_session
     from harness.workflow import execute
 
+    # Plain lines: a notebook would show a block of HTML for each.
+    console = PlainConsole(quiet=quiet, highlight=False, force_jupyter=False)
     request = RunRequest(str(scenario), target, only=tuple(only), fresh=fresh)
-    session = open_session(request, PlainConsole(quiet=quiet, highlight=False), takes_one=True)
-    return execute(session, session.single_combination).result
+    with ExitStack() as stack:
+        if spark is None:
+            session = open_session(request, console, takes_one=True)
+        else:
+            from harness.notebook import open_notebook
+
+            notebook = open_notebook(spark, target, make_line_printer(console))
+            stack.enter_context(notebook.keep_process())
+            session = open_session(
+                request, console, takes_one=True, target=notebook, settings=notebook.settings
+            )
+        result = execute(session, session.single_combination).result
+    if result.failure is not None and result.failure.exit_code is ExitCode.INTERRUPTED:
+        raise InterruptedRunError(result.failure.message)  # A notebook then runs no further cell.
+    return result
 
 
 def __getattr__(name: str) -> Any:

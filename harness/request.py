@@ -68,7 +68,12 @@ class Session:
 
 
 def open_session(
-    request: RunRequest, console: Console, *, takes_one: bool = False, target: Target | None = None
+    request: RunRequest,
+    console: Console,
+    *,
+    takes_one: bool = False,
+    target: Target | None = None,
+    settings: Settings | None = None,
 ) -> Session:
     """Validate a request and open its target.
 
@@ -77,12 +82,13 @@ def open_session(
         console: Shows progress and verdicts.
         takes_one: Whether the command takes a single combination of a matrix.
         target: The target if it is open already.
+        settings: The settings if they are known already.
 
     Raises:
         ScenarioError: The scenario is invalid.
         UsageError: The target, or a combination of the matrix, doesn't exist, or there are too many of them.
     """
-    settings = read_settings({"target": request.target})
+    settings = settings or read_settings({"target": request.target})
     loaded = load_scenario(request.scenario, request.table)
     combinations = (
         (select_one(loaded, request.only),) if takes_one else select_combinations(loaded, request.only)

@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> int:
                 if is_server(plan.environment.tracking_uri):
                     require_usable_store(plan.environment.tracking_uri, plan.environment.experiment)
                 # The JVM takes seconds to start. Meanwhile, MLflow is imported and its store opened.
-                tracker = pool.submit(_open_tracker, plan, clock)
+                tracker = pool.submit(open_tracker, plan, clock)
                 session = importlib.import_module("harness.job.spark_session")
                 is_shared = session.has_active_session()
                 spark = session.open_spark_session(plan.environment, plan.run_id)
@@ -158,7 +158,8 @@ def _override_source(plan: Plan, option: str) -> tuple[str, SourceData]:
     )
 
 
-def _open_tracker(plan: Plan, clock: Clock) -> Tracker:
+def open_tracker(plan: Plan, clock: Clock) -> Tracker:
+    """Open the MLflow runs of a plan."""
     # MLflow reads its environment when it is imported.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
