@@ -13,7 +13,7 @@ Custom pipelines import from ``harness.pipelines``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
@@ -31,10 +31,12 @@ _HOMES = {"HarnessError": "harness.errors", "Result": "harness.results", "Verdic
 
 
 def run(
-    scenario: str | Path,
+    scenario: str | Path | Mapping[str, Any],
     *,
     spark: SparkSession | None = None,
     target: str | None = None,
+    table: str | Path | None = None,
+    versions: str | int | Sequence[str | int] | None = None,
     quiet: bool = False,
     only: Sequence[str] = (),
     fresh: bool = False,
@@ -42,10 +44,15 @@ def run(
     """Run one scenario and return its result.
 
     Args:
-        scenario: The scenario's file, or its name below ``scenarios/``.
+        scenario: The scenario's file, or its name below ``scenarios/``; or the scenario itself, as YAML text
+            or as a dict, whose relative paths start from the current folder.
         spark: Run in this process, on this open Spark session, which is left as it was (default: in a process
             of the target).
         target: Where to run (default: what the settings name).
+        table: An existing table to read instead of the scenario's own: its folder, its URI, or its name in a
+            catalog.
+        versions: Which of its versions: a number, a timestamp, ``latest``, or several of them (default:
+            latest).
         quiet: Show neither progress nor verdict.
         only: Which combination of the scenario's matrix, such as ``["seed=1"]``.
         fresh: Measure everything again, even if an earlier run has measured the same.
@@ -57,13 +64,23 @@ def run(
         HarnessError: There is no verdict; the message has the reason, and ``exit_code`` the command's code.
     """
     from harness.errors import ExitCode, InterruptedRunError
+    from harness.loading.document import find_given
+    from harness.loading.table_override import find_table
     from harness.report.terminal.console import PlainConsole
     from harness.request import RunRequest, make_line_printer, open_session
     from harness.workflow import execute
 
     # Plain lines: a notebook would show a block of HTML for each.
     console = PlainConsole(quiet=quiet, highlight=False, force_jupyter=False)
-    request = RunRequest(str(scenario), target, only=tuple(only), fresh=fresh)
+    given = find_given(scenario)
+    request = RunRequest(
+        "" if given else str(scenario),
+        target,
+        find_table(table, versions),
+        tuple(only),
+        fresh=fresh,
+        given=given,
+    )
     with ExitStack() as stack:
         if spark is None:
             session = open_session(request, console, takes_one=True)

@@ -162,4 +162,4 @@ def _format_digests(local: str | None, cloud: str | None) -> str:
 def _name_scenario(plan: Plan) -> str:
     """Return the scenario's name as it is given on the command line."""
     file = Path(plan.scenario_file)
-    return file.stem if file == FOLDER / f"{file.stem}.yaml" else plan.scenario_file
+    return file.stem if file == FOLDER / f"{file.stem}.yaml" else plan.scenario_file or plan.scenario.name
