@@ -31,7 +31,7 @@ from harness.targets.checks import (
     require_credentials,
     run_check,
 )
-from harness.targets.databricks import DATABRICKS
+from harness.targets.databricks import DATABRICKS, DATABRICKS_SETTINGS, read_setting
 from harness.targets.databricks.cluster import SYNAPSEML
 from harness.targets.databricks.databricks_target import Databricks
 from harness.targets.embedded import EMBEDDED
@@ -63,24 +63,37 @@ def open_notebook(spark: SparkSession, target: str | None, report: Report) -> No
             f"target={target!r} can't be combined with spark=: the job runs in this process.",
             remedy="Leave out one of them.",
         )
-    notebook = Notebook(spark, _read_settings(), report)
+    is_on_databricks = _ON_DATABRICKS in os.environ
+    _require_suitable(spark, is_on_databricks=is_on_databricks)
+    settings = _read_databricks_settings(spark) if is_on_databricks else _read_local_settings()
+    notebook = Notebook(spark, settings, report)
     notebook.require_ready()
     return notebook
 
 
-def _read_settings() -> Settings:
-    """Return the settings of a run on the open session: on a cluster of Databricks, those of its target.
+def _read_local_settings() -> Settings:
+    return read_settings({"target": EMBEDDED.name}, origin=_ORIGIN)
 
-    There, a run's files are on the driver's disk unless a home is set: the folder of a notebook can't keep
-    all of them.
+
+def _read_databricks_settings(spark: SparkSession) -> Settings:
+    """Return the settings of a run on a cluster of Databricks.
+
+    If no home is set, a run's files are on the driver's disk: a notebook's folder can't keep all of them.
     """
-    if _ON_DATABRICKS not in os.environ:
-        return read_settings({"target": EMBEDDED.name}, origin=_ORIGIN)
+    settings = read_settings({"target": DATABRICKS.name}, origin=_ORIGIN)
     chosen = {"target": DATABRICKS.name}
-    settings = read_settings(chosen, origin=_ORIGIN)
-    if settings.value_if_set("home") is not None:
-        return settings
-    return read_settings({**chosen, "home": str(Path(tempfile.gettempdir(), "harness"))}, origin=_ORIGIN)
+    if settings.value_if_set("home") is None:
+        chosen["home"] = str(Path(tempfile.gettempdir(), "harness"))
+    if not read_setting(settings, "experiment"):
+        [row] = spark.sql("SELECT current_user()").collect()
+        chosen[f"{DATABRICKS_SETTINGS}experiment"] = f"/Users/{row[0]}/{settings['experiment']}"
+    return read_settings(chosen, origin=_ORIGIN)
+
+
+def _require_suitable(spark: SparkSession, *, is_on_databricks: bool) -> None:
+    from harness.job.borrowed_session import require_suitable
+
+    require_suitable(spark, has_delta=is_on_databricks, synapseml=SYNAPSEML)
 
 
 class Notebook:
@@ -165,9 +178,7 @@ class Notebook:
         check_disk_space(self.settings.home)
 
     def _check_session(self) -> str:
-        from harness.job.borrowed_session import require_suitable
-
-        require_suitable(self._spark, has_delta=self._is_on_databricks, synapseml=SYNAPSEML)
+        _require_suitable(self._spark, is_on_databricks=self._is_on_databricks)
         return f"Spark {self._spark.version}"
 
     def prepare(self, plan: Plan) -> None:

@@ -158,18 +158,23 @@ def test_a_failed_run_leaves_the_session_as_it_was(
 def test_an_interrupted_run_stops_the_notebook(
     used: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An interrupt ends the run with a result, and is raised, so that a notebook runs no further cell."""
+    """An interrupt is raised, so that no further cell runs; the next run of the scenario resumes this one."""
 
     def interrupt(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.job.main.compare_rows", interrupt)
     before = _describe(used)
-    with pytest.raises(InterruptedRunError) as caught:
-        _run(write_scenario(tmp_path, ONE_VERSION), used)
+    scenario = write_scenario(tmp_path, ONE_VERSION)
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.job.main.compare_rows", interrupt)
+        with pytest.raises(InterruptedRunError) as caught:
+            _run(scenario, used)
     assert ExitCode.INTERRUPTED is caught.value.exit_code
     assert before == _describe(used)
-    assert ExitCode.INTERRUPTED is find_run(read_settings().runs, "latest").read_result().exit_code
+    interrupted = find_run(read_settings().runs, "latest").read_result()
+    assert ExitCode.INTERRUPTED is interrupted.exit_code
+    resumed = _run(scenario, used)
+    assert (interrupted.run_id, Verdict.PASS) == (resumed.run_id, resumed.verdict)
 
 
 def test_a_mistake_in_the_scenario_leaves_no_run(used: SparkSession, home: Path, tmp_path: Path) -> None:

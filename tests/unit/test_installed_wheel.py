@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-import sys
-import sysconfig
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from uv import find_uv_bin
 
 from harness import wheel
 from harness.errors import PrerequisiteError
 from harness.wheel import build_wheel, compute_version
+from tests.environments import install_wheel
 
 BUILD = """
 import sys
@@ -56,17 +54,6 @@ def _laptop(tmp_path: Path) -> Laptop:
     built = build_wheel(tmp_path / "built")
     install_wheel(tmp_path / "venv", built)
     return Laptop(tmp_path, built)
-
-
-def install_wheel(environment: Path, built: Path) -> None:
-    """Create an environment with only this wheel; its dependencies are those of the tests' environment."""
-    uv = [find_uv_bin(), "--quiet"]
-    subprocess.run([*uv, "venv", "--python", sys.executable, str(environment)], check=True)
-    python = environment / "bin" / "python"
-    subprocess.run([*uv, "pip", "install", "--python", str(python), "--no-deps", str(built)], check=True)
-    [packages] = environment.glob("lib/python*/site-packages")
-    # A folder in such a file is searched for modules; its own such files, as ours for the checkout, are not.
-    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
 
 
 def _read(file: Path) -> dict[str, bytes]:
