@@ -13,12 +13,15 @@ Custom pipelines import from ``harness.pipelines``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from harness.errors import HarnessError
     from harness.results import Result, Verdict
 
@@ -28,9 +31,12 @@ _HOMES = {"HarnessError": "harness.errors", "Result": "harness.results", "Verdic
 
 
 def run(
-    scenario: str | Path,
+    scenario: str | Path | Mapping[str, Any],
     *,
+    spark: SparkSession | None = None,
     target: str | None = None,
+    table: str | Path | None = None,
+    versions: str | int | Sequence[str | int] | None = None,
     quiet: bool = False,
     only: Sequence[str] = (),
     fresh: bool = False,
@@ -38,8 +44,15 @@ def run(
     """Run one scenario and return its result.
 
     Args:
-        scenario: The scenario's file, or its name below ``scenarios/``.
+        scenario: The scenario's file, or its name below ``scenarios/``; or the scenario itself, as YAML text
+            or as a dict, whose relative paths start from the current folder.
+        spark: Run in this process, on this open Spark session, which is left as it was (default: in a process
+            of the target).
         target: Where to run (default: what the settings name).
+        table: An existing table to read instead of the scenario's own: its folder, its URI, or its name in a
+            catalog.
+        versions: Which of its versions: a number, a timestamp, ``latest``, or several of them (default:
+            latest).
         quiet: Show neither progress nor verdict.
         only: Which combination of the scenario's matrix, such as ``["seed=1"]``.
         fresh: Measure everything again, even if an earlier run has measured the same.
@@ -50,13 +63,39 @@ def run(
     Raises:
         HarnessError: There is no verdict; the message has the reason, and ``exit_code`` the command's code.
     """
+    from harness.errors import ExitCode, InterruptedRunError
+    from harness.loading.document import find_given
+    from harness.loading.table_override import find_table
     from harness.report.terminal.console import PlainConsole
-    from harness.request import RunRequest, open_session
+    from harness.request import RunRequest, make_line_printer, open_session
     from harness.workflow import execute
 
-    request = RunRequest(str(scenario), target, only=tuple(only), fresh=fresh)
-    session = open_session(request, PlainConsole(quiet=quiet, highlight=False), takes_one=True)
-    return execute(session, session.single_combination).result
+    # Plain lines: a notebook would show a block of HTML for each.
+    console = PlainConsole(quiet=quiet, highlight=False, force_jupyter=False)
+    given = find_given(scenario)
+    request = RunRequest(
+        "" if given else str(scenario),
+        target,
+        find_table(table, versions),
+        tuple(only),
+        fresh=fresh,
+        given=given,
+    )
+    with ExitStack() as stack:
+        if spark is None:
+            session = open_session(request, console, takes_one=True)
+        else:
+            from harness.notebook import open_notebook
+
+            notebook = open_notebook(spark, target, make_line_printer(console))
+            stack.enter_context(notebook.keep_process())
+            session = open_session(
+                request, console, takes_one=True, target=notebook, settings=notebook.settings
+            )
+        result = execute(session, session.single_combination).result
+    if result.failure is not None and result.failure.exit_code is ExitCode.INTERRUPTED:
+        raise InterruptedRunError(result.failure.message)  # A notebook then runs no further cell.
+    return result
 
 
 def __getattr__(name: str) -> Any:

@@ -227,6 +227,7 @@ class Plan(ScenarioPart):
     parameters: dict[str, str] = Field(default_factory=dict)
     """Values in which this run differs from the scenario file: location to value, as text."""
     scenario_file: str
+    """Empty if the scenario was given in Python."""
     scenario_sha256: str
     environment: Environment
     sources: dict[str, SourceData] = Field(default_factory=dict)

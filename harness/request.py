@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from harness.loading.document import GivenScenario
 from harness.loading.loader import LoadedScenario, load_scenario
 from harness.loading.matrix_selection import select_combinations, select_one
 from harness.loading.table_override import TableOverride
@@ -24,7 +25,7 @@ class RunRequest:
     """A scenario to run and its target."""
 
     scenario: str
-    """Name or file."""
+    """Name or file; empty if the scenario itself is given."""
     target: str | None = None
     """Name of the target; ``None`` leaves the choice to the settings."""
     table: TableOverride | None = None
@@ -35,6 +36,8 @@ class RunRequest:
     """Whether to keep the stack that a run started, or the files that it uploaded, if the run fails."""
     fresh: bool = False
     """Whether nothing that an earlier run has measured may be used."""
+    given: GivenScenario | None = None
+    """The scenario itself, if it has no file."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,12 @@ class Session:
 
 
 def open_session(
-    request: RunRequest, console: Console, *, takes_one: bool = False, target: Target | None = None
+    request: RunRequest,
+    console: Console,
+    *,
+    takes_one: bool = False,
+    target: Target | None = None,
+    settings: Settings | None = None,
 ) -> Session:
     """Validate a request and open its target.
 
@@ -77,13 +85,14 @@ def open_session(
         console: Shows progress and verdicts.
         takes_one: Whether the command takes a single combination of a matrix.
         target: The target if it is open already.
+        settings: The settings if they are known already.
 
     Raises:
         ScenarioError: The scenario is invalid.
         UsageError: The target, or a combination of the matrix, doesn't exist, or there are too many of them.
     """
-    settings = read_settings({"target": request.target})
-    loaded = load_scenario(request.scenario, request.table)
+    settings = settings or read_settings({"target": request.target})
+    loaded = load_scenario(request.given or request.scenario, request.table)
     combinations = (
         (select_one(loaded, request.only),) if takes_one else select_combinations(loaded, request.only)
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AwareDatetime,
@@ -25,6 +26,9 @@ from harness.result_digest import KEY as DIGEST, add_digest
 from harness.scenario.bound_spec import BoundKind, BoundSpec
 from harness.scenario.model_base import Int64
 from harness.stored_json import parse_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MeasuredValue = float | None
 """A finite number, or None if nothing could be measured; never NaN or infinity."""
@@ -583,10 +587,34 @@ class Result(Record):
         except ValueError:  # Half a line: the job was killed while it wrote.
             return None
 
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a table with a row for each bound of each version, and for each metric without bounds.
+
+        ``value`` is the metric at the version; ``measured`` is what its bound compares, such as a change.
+        ``docs/notebook.md`` describes the columns.
+        """
+        frame: pd.DataFrame = _find_view("harness.views.result_frame", "make_frame")(self)
+        return frame
+
+    def _repr_html_(self) -> str:
+        """Return the verdict, the bounds and the plots, which a notebook shows in place of the result."""
+        html: str = _find_view("harness.report.html", "render_result")(self)
+        return html
+
     @property
     def exit_code(self) -> ExitCode:
         """The exit code of the process that shows this result."""
         return self.failure.exit_code if self.failure else self.verdict.exit_code
+
+
+def _find_view(module: str, name: str) -> Callable[[Result], Any]:
+    """Return a function that shows a result.
+
+    It is found by name, when a notebook asks for it: this module is below all views and reports, and the job
+    imports none of them.
+    """
+    view: Callable[[Result], Any] = getattr(import_module(module), name)
+    return view
 
 
 def shorten_fingerprint(fingerprint: str) -> str:

@@ -51,6 +51,11 @@ def make_request(folder: RunFolder) -> RunRequest:
         raise UsageError(f"Run {name} has ended with the verdict '{result.verdict}'.", remedy=RUN_AGAIN)
     if plan.probe is not None:
         raise UsageError(f"Run {name} is a replay.", remedy="Start it again: 'harness replay RUN_ID'.")
+    if not plan.scenario_file:
+        raise UsageError(
+            f"Can't resume run {name}: its scenario has no file, because it was given in Python.",
+            remedy="Run it again in the same way: harness.run(...) resumes the run if nothing has changed.",
+        )
     override = find_override(plan)
     matrix = load_scenario(plan.scenario_file, override).scenario.matrix
     known = {*matrix, *(() if override is None else override.parameters)}

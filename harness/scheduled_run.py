@@ -31,8 +31,6 @@ from harness.views.bound_table import make_headline
 from harness.views.formatting import show_control_characters
 from harness.views.run_info import list_reads
 
-_PARAMETERS = ("'table'", "'versions'")
-"""The names of the job's parameters in messages."""
 _WIDTH = 120
 """Characters per line of the verdict, whatever the width of a cluster's output."""
 
@@ -115,7 +113,9 @@ def parse_parameters(table: str, versions: str) -> TableOverride | None:
             f"'table': a cluster can't reach {table}.",
             remedy="Use its name in a catalog, an abfss:// URI or a folder of a volume.",
         )
-    return parse_table_override(table or None, versions or None, _PARAMETERS)
+    return parse_table_override(
+        table or None, versions or None, option="'table'", versions_option="'versions'"
+    )
 
 
 def locate_source(plan: Plan, option: str) -> tuple[str, SourceData]:

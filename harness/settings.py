@@ -119,6 +119,7 @@ def read_settings(
     *,
     folder: Path | None = None,
     environ: Mapping[str, str] | None = None,
+    origin: str = "command line",
 ) -> Settings:
     """Resolve every setting.
 
@@ -126,6 +127,7 @@ def read_settings(
         command_line: Settings from the command line; ``None`` means not specified.
         folder: Folder of ``harness.toml``, which relative paths start from (default: the current one).
         environ: Environment variables (default: the process's).
+        origin: Where ``command_line`` is from.
 
     Raises:
         UsageError: The file can't be read or contains an unknown setting, or a value is invalid.
@@ -139,7 +141,7 @@ def read_settings(
     unresolved |= {setting.name: setting for setting in _read_environment(environ)}
     for name, value in (command_line or {}).items():
         if value is not None:
-            unresolved[name] = Setting(name=name, value=value, origin="command line")
+            unresolved[name] = Setting(name=name, value=value, origin=origin)
     home = _make_absolute(unresolved["home"], unresolved["home"].value, folder)
     paths = _Paths(folder, str(choose_plain_path(Path(home), environ)), environ)
     settings = Settings({name: _resolve(setting, paths) for name, setting in unresolved.items()})

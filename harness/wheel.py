@@ -6,6 +6,7 @@ its own version. It installs the wheel without a lock file, so the wheel itself 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import logging
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import zipfile
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -26,10 +28,13 @@ from harness.errors import JobError, PrerequisiteError
 _logger = logging.getLogger(__name__)
 
 DISTRIBUTION = "dataset-harness"
+_NAME = DISTRIBUTION.replace("-", "_")
 _PACKAGE = Path(__file__).parent
 _ENTRY_POINTS = "dataset_harness"
 """Package next to this one; without it, the wheel's command and pytest plugin could not be imported."""
 _SUFFIXES = (".py", ".j2", ".lock", ".typed")
+_METADATA = ("METADATA", "WHEEL", "entry_points.txt", "top_level.txt", "licenses")
+"""Files and folders of a wheel's metadata; an installer adds more."""
 _SHOWN_LINES = 5
 _CLUSTER = "cluster"
 """The extra with the pins of a cluster's wheel, which are requirements there."""
@@ -66,51 +71,56 @@ def make_version_error(ran: str, planned: str) -> JobError:
 
 
 def build_wheel(folder: Path) -> Path:
-    """Return the wheel of this checkout, and build it if the folder does not contain it.
+    """Return the wheel of this code, and make it if the folder does not contain it.
+
+    In a checkout, it is built from the project's files. Without one, the installed files are packed again.
 
     Args:
         folder: Folder of the newest wheel.
 
     Raises:
-        PrerequisiteError: This is not a checkout, other dependencies are installed, or the build fails.
+        PrerequisiteError: A checkout has other dependencies than are installed, the build fails, or an
+            installed file is missing.
     """
-    project = require_checkout()
+    require_installed_dependencies()
     version = compute_version()
-    package = DISTRIBUTION.replace("-", "_")
-    name = f"{package}-{version}-py3-none-any.whl"
+    name = f"{_NAME}-{version}-py3-none-any.whl"
     if (folder / name).is_file():
         return folder / name
     with tempfile.TemporaryDirectory(prefix="harness-wheel-") as scratch:
         source, built = Path(scratch, "source"), Path(scratch, "built")
-        _copy_sources(project, source, version)
-        _run_pip(source, built)
+        project = _find_project()
+        if project is None:
+            _pack_installed(built / name, version)
+        else:
+            _copy_sources(project, source, version)
+            _run_pip(source, built)
         folder.mkdir(parents=True, exist_ok=True)
         _move_into_place(built / name, folder / name)
         # Keep the one with this name: another process may have written it and be uploading it.
-        for old in set(folder.glob(f"{package}-*.whl")) - {folder / name}:
+        for old in set(folder.glob(f"{_NAME}-*.whl")) - {folder / name}:
             old.unlink(missing_ok=True)
     return folder / name
 
 
-def require_checkout() -> Path:
-    """Require a checkout with the installed dependencies, and return its project file.
+def require_installed_dependencies() -> None:
+    """Require that the dependencies of a checkout are those that are installed.
 
     Raises:
-        PrerequisiteError: This is not a checkout, or its dependencies have changed since they were
-            installed, so that the wheel on a cluster would have another version.
+        PrerequisiteError: They have changed since, so that the wheel on a cluster would have another version.
     """
-    project = _PACKAGE.parent / "pyproject.toml"
-    if not project.is_file():
-        raise PrerequisiteError(
-            f"The wheel is built from the project's files, but {project} does not exist.",
-            remedy="Run it from a checkout of the project.",
-        )
-    if changed := _find_changed_dependencies(project):
+    project = _find_project()
+    if project is not None and (changed := _find_changed_dependencies(project)):
         raise PrerequisiteError(
             f"The dependencies in {project} differ from the installed ones: {', '.join(changed)}.",
             remedy="Install them: make setup.",
         )
-    return project
+
+
+def _find_project() -> Path | None:
+    """Return the project file of a checkout; ``None`` for an installed package."""
+    project = _PACKAGE.parent / "pyproject.toml"
+    return project if project.is_file() else None
 
 
 def _find_changed_dependencies(project: Path) -> list[str]:
@@ -155,6 +165,50 @@ def _copy_sources(project: Path, source: Path, version: str) -> None:
     (source / project.name).write_text(text, encoding="utf-8")
     # The file is required, but its content must not change the wheel.
     (source / "README.md").touch()
+
+
+def _pack_installed(wheel: Path, version: str) -> None:
+    """Pack the files that were installed into a wheel: the same content, and the version that names it.
+
+    Raises:
+        PrerequisiteError: A file is missing, or it is not known which files were installed.
+    """
+    info = f"{_NAME}-{version}.dist-info"
+    files: dict[str, bytes] = {}
+    for file in metadata.distribution(DISTRIBUTION).files or ():
+        top, *below = file.parts
+        try:
+            if top in (_PACKAGE.name, _ENTRY_POINTS) and file.suffix != ".pyc":
+                files[file.as_posix()] = Path(str(file.locate())).read_bytes()
+            elif top.endswith(".dist-info") and below[0] in _METADATA:
+                files["/".join((info, *below))] = Path(str(file.locate())).read_bytes()
+        except OSError as error:
+            raise _make_incomplete_error(f"{file.locate()}: {error.strerror}") from error
+    if f"{_PACKAGE.name}/__init__.py" not in files:
+        raise _make_incomplete_error("the list of its files is missing")
+    stated = f"{info}/METADATA"
+    files[stated] = re.sub(rb"(?m)^Version: .*$", f"Version: {version}".encode(), files[stated], count=1)
+    record = f"{info}/RECORD"
+    files[record] = "".join((*map(_make_record, files, files.values()), f"{record},,\n")).encode()
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name)  # Its default time never changes.
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
+
+
+def _make_record(name: str, content: bytes) -> str:
+    """Return the line about a file in a wheel's list of files."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    return f"{name},sha256={digest},{len(content)}\n"
+
+
+def _make_incomplete_error(reason: str) -> PrerequisiteError:
+    return PrerequisiteError(
+        f"The installed package {DISTRIBUTION} is incomplete: {reason}.",
+        remedy="Install it again: pip install --force-reinstall --no-deps WHEEL.",
+    )
 
 
 def _run_pip(source: Path, built: Path) -> None:

@@ -26,6 +26,7 @@ from harness.errors import (
 )
 from harness.events import Listener
 from harness.files import file_lock, try_lock, write_text
+from harness.loading.document import Document, GivenScenario, make_document
 from harness.loading.loader import LoadedScenario, load_scenario
 from harness.loading.matrix_selection import select_one
 from harness.loading.table_override import find_override
@@ -113,7 +114,7 @@ def measure(session: Session, loaded: LoadedScenario, plan: Plan) -> Outcome:
         session.target.prepare(plan)
         result = run_job(session.target.run, folder.path, session.console)
         settle_result(session.target, plan, folder, result, session.report)
-        raise_mistakes(result, loaded)
+        raise_mistakes(result, loaded.scenario, loaded.document)
     return conclude(plan, result, folder, session.settings, session.console)
 
 
@@ -263,7 +264,7 @@ def attach(run_id: str, console: Console) -> Outcome:
     with file_lock(folder.path / PLAN), settle_on_error(target, plan, folder, report):
         result = run_job(target.attach, folder.path, console)
         if has_mistakes(result):
-            raise_mistakes(result, load_scenario(plan.scenario_file, find_override(plan)))
+            raise_mistakes(result, plan.scenario, find_document(plan))
     return conclude(plan, result, folder, settings, console)
 
 
@@ -331,7 +332,14 @@ def has_mistakes(result: Result) -> bool:
     return result.failure is not None and result.failure.kind == ScenarioError.__name__
 
 
-def raise_mistakes(result: Result, loaded: LoadedScenario) -> None:
+def find_document(plan: Plan) -> Document:
+    """Return the document of a stored plan's scenario; one without lines if it has no file."""
+    if not plan.scenario_file:
+        return make_document(GivenScenario({}))
+    return load_scenario(plan.scenario_file, find_override(plan)).document
+
+
+def raise_mistakes(result: Result, scenario: Scenario, document: Document) -> None:
     """Raise the mistakes in a scenario or its data that only the job could find.
 
     Raises:
@@ -339,10 +347,9 @@ def raise_mistakes(result: Result, loaded: LoadedScenario) -> None:
     """
     if result.failure is not None and has_mistakes(result):
         problems = [
-            Problem(each.message, locate_in_file(loaded.scenario, each.location))
-            for each in result.failure.problems
+            Problem(each.message, locate_in_file(scenario, each.location)) for each in result.failure.problems
         ]
-        raise loaded.document.error(problems)
+        raise document.error(problems)
 
 
 def locate_in_file(scenario: Scenario, location: Location) -> Location:

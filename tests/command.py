@@ -14,11 +14,15 @@ from tests.embedded.runner import ROOT
 
 
 def run_command(
-    arguments: Sequence[str], environ: Mapping[str, str], timeout_s: float, folder: Path = ROOT
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    timeout_s: float,
+    folder: Path = ROOT,
+    python: str = sys.executable,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a folder, and wait for its end."""
     return subprocess.run(
-        _command(arguments),
+        _command(arguments, python),
         cwd=folder,
         env=environ,
         capture_output=True,
@@ -58,5 +62,5 @@ def wait_for(process: subprocess.Popen[str], text: str) -> None:
     pytest.fail(f"no line contains {text!r}:\n{''.join(seen)}")
 
 
-def _command(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "harness", *arguments]
+def _command(arguments: Sequence[str], python: str = sys.executable) -> list[str]:
+    return [python, "-m", "harness", *arguments]

@@ -48,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update",
         action="store_true",
-        help="rewrite the messages that tests/unit/bad expects",
+        help="rewrite the messages that tests/unit/bad expects, and docs/loans.ipynb",
     )
 
 

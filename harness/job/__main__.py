@@ -81,7 +81,7 @@ def main(arguments: list[str], *, is_installed: bool = False) -> int:
                 if is_server(plan.environment.tracking_uri):
                     require_usable_store(plan.environment.tracking_uri, plan.environment.experiment)
                 # The JVM takes seconds to start. Meanwhile, MLflow is imported and its store opened.
-                tracker = pool.submit(_open_tracker, plan, clock)
+                tracker = pool.submit(open_tracker, plan, clock)
                 session = importlib.import_module("harness.job.spark_session")
                 is_shared = session.has_active_session()
                 spark = session.open_spark_session(plan.environment, plan.run_id)
@@ -157,7 +157,8 @@ def _find_stale_start(plan: Plan) -> Result | None:
     return plan.make_failed_result(failure, now, now).model_copy(update={"libraries": {"harness": version}})
 
 
-def _open_tracker(plan: Plan, clock: Clock) -> Tracker:
+def open_tracker(plan: Plan, clock: Clock) -> Tracker:
+    """Open the MLflow runs of a plan."""
     # MLflow reads its environment when it is imported.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

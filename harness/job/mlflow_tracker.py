@@ -321,7 +321,7 @@ class Tracker:
         plan = self._plan
         tags = {
             MLFLOW_RUN_NAME: name,
-            MLFLOW_SOURCE_NAME: plan.scenario_file,
+            MLFLOW_SOURCE_NAME: plan.scenario_file or plan.scenario.name,
             MLFLOW_SOURCE_TYPE: "JOB",
             RUN_TAG: plan.run_id,
             "harness.scenario": plan.scenario.name,

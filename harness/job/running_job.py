@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
@@ -79,6 +79,8 @@ class Job:
     """URIs of the bundles that the job has begun to publish."""
     first_error: Exception | None = None
     """The first error of any thread."""
+    is_guest: bool = False
+    """Whether others use the same Spark: the job then only cancels its own work there."""
 
     def record_error(self, error: Exception) -> None:
         """Keep an error if it is the first one."""
@@ -105,6 +107,20 @@ class Job:
         """The tracker, or ``None`` if it could not be opened."""
         done = self.tracker.done() and not self.tracker.cancelled()
         return self.tracker.result() if done and self.tracker.exception() is None else None
+
+    def enter_thread(self) -> None:
+        """Mark what the current thread, which is the job's own, does in Spark."""
+        if self.is_guest:
+            self.spark.sparkContext.setJobGroup(self.plan.run_id, self.plan.scenario.name)
+            jvm: Any = self.spark._jvm  # noqa: SLF001 - no public way
+            jvm.SparkSession.setActiveSession(self.spark._jsparkSession)  # noqa: SLF001
+
+    def cancel_spark_jobs(self) -> None:
+        """Cancel what Spark is doing for the job."""
+        if self.is_guest:
+            self.spark.sparkContext.cancelJobGroup(self.plan.run_id)
+        else:
+            self.spark.sparkContext.cancelAllJobs()
 
     def stop(self) -> None:
         """Let no further step start, and end the wait for an MLflow server that doesn't answer."""
@@ -154,6 +170,7 @@ def run_in_parallel(
 
     def run_one(item: In) -> Out:
         try:
+            job.enter_thread()
             return work(item)
         except Exception as error:
             job.record_error(error)
@@ -169,7 +186,7 @@ def run_in_parallel(
             job.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             with log_errors():
-                job.spark.sparkContext.cancelAllJobs()
+                job.cancel_spark_jobs()
             raise
 
 

@@ -54,6 +54,12 @@ def open_spark_session(environment: Environment, name: str = "harness") -> Spark
     for key, value in {**environment.spark, **_REDACTED}.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
+    configure_session(spark, environment)
+    return spark
+
+
+def configure_session(spark: SparkSession, environment: Environment) -> None:
+    """Configure a session: access to the storage accounts, and the settings that results depend on."""
     # Not in the configuration above, which PySpark passes on the JVM's command line.
     context: Any = spark.sparkContext
     for account in environment.accounts:
@@ -62,7 +68,6 @@ def open_spark_session(environment: Environment, name: str = "harness") -> Spark
             context._jsc.hadoopConfiguration().set(key, value)  # noqa: SLF001 - no public way
     for key, value in _ALWAYS.items():
         spark.conf.set(key, value)
-    return spark
 
 
 def find_exit_code(context: Any, timeout_s: float) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from harness.errors import Problem, UsageError, did_you_mean, find_nearest, sugg
 from harness.files import sha256_of
 from harness.loading import rules
 from harness.loading.custom_code import read_code
-from harness.loading.document import Document, read_document
+from harness.loading.document import Document, GivenScenario, make_document, read_document
 from harness.loading.passwords import check_passwords
 from harness.loading.recovery import recover, validate_scenario
 from harness.loading.sources import SourceFile, locate_sources
@@ -78,44 +79,57 @@ def find_scenario(name_or_file: str) -> Path:
     )
 
 
-def load_scenario(name_or_file: str, table: TableOverride | None = None) -> LoadedScenario:
+def load_scenario(
+    name_or_scenario: str | GivenScenario, table: TableOverride | None = None
+) -> LoadedScenario:
     """Read, validate and check a scenario and the headers of its data, without Spark.
 
     Args:
-        name_or_file: The scenario's name, or the path of its file.
+        name_or_scenario: The scenario's name, the path of its file, or the scenario itself.
         table: An existing table that replaces the scenario's own.
 
     Raises:
         UsageError: The file doesn't exist.
         ScenarioError: The file or its data is wrong; the error lists every problem.
     """
-    path = find_scenario(name_or_file)
-    document = read_document(path)
-    scenario = _validate(document, path.parent)
+    document, digest = _read(name_or_scenario)
+    folder = Path(document.file).parent
+    scenario = _validate(document, folder)
     problems = list(rules.check_rules(scenario))
     if table is not None:
         if problems:
             raise document.error(problems)
         scenario, document = table.apply_to_scenario(scenario), table.apply_to_document(document)
-    sources, source_problems = locate_sources(scenario, path.parent)
+    sources, source_problems = locate_sources(scenario, folder)
     if table is not None:
-        _raise_problems_of_override(source_problems)
-    code, code_problems = read_code(scenario.pipeline, path.parent)
+        _raise_problems_of_override(table, source_problems)
+    code, code_problems = read_code(scenario.pipeline, folder)
     problems += [*source_problems, *code_problems]
     problems += check_passwords(document.values, problems)
     if not problems:
-        problems = _check_matrix_data(scenario, path.parent)
+        problems = _check_matrix_data(scenario, folder)
     if problems:
         raise document.error(problems)
     parameters = {} if table is None else table.parameters
-    return LoadedScenario(scenario, document, sha256_of(path), sources, parameters, code)
+    return LoadedScenario(scenario, document, digest, sources, parameters, code)
 
 
-def _raise_problems_of_override(problems: list[Problem]) -> None:
-    """Raise a problem with the table that ``--table`` names, which isn't a mistake in the file."""
+def _read(scenario: str | GivenScenario) -> tuple[Document, str]:
+    """Return a scenario's document, and the SHA-256 of its text."""
+    if isinstance(scenario, GivenScenario):
+        document = make_document(scenario)
+        content = scenario.content
+        text = content if isinstance(content, str) else repr(document.values)
+        return document, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    path = find_scenario(scenario)
+    return read_document(path), sha256_of(path)
+
+
+def _raise_problems_of_override(table: TableOverride, problems: list[Problem]) -> None:
+    """Raise a problem with the table that the user named, which isn't a mistake in the file."""
     for problem in problems:
         if problem.location == ("table", "uri"):
-            raise UsageError(f"--table: {problem.message}")
+            raise UsageError(f"{table.option}: {problem.message}")
 
 
 def _check_matrix_data(scenario: Scenario, folder: Path) -> list[Problem]:

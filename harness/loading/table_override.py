@@ -34,6 +34,8 @@ class TableOverride:
     uri: str
     """A URI, or an absolute path."""
     versions: tuple[Read, ...]
+    option: str = "--table"
+    """What messages call it."""
 
     def apply_to_scenario(self, scenario: Scenario) -> Scenario:
         """Return the scenario on this table, with only the expectations of ``every``.
@@ -87,46 +89,61 @@ def find_override(plan: Plan) -> TableOverride | None:
     return TableOverride(table.uri, table.versions)
 
 
-OPTIONS = ("--table", "--versions")
-"""The command's options for a table and its versions."""
-
-
 def parse_table_override(
-    uri: str | None, versions: str | None, names: tuple[str, str] = OPTIONS
+    uri: str | None, versions: str | None, *, option: str = "--table", versions_option: str = "--versions"
 ) -> TableOverride | None:
-    """Return the table that a command line specifies, or ``None``.
+    """Return the table that a command line or a caller specifies, or ``None``.
 
     Args:
         uri: URI of the table, or its folder relative to the current one.
         versions: Comma-separated version numbers, timestamps or ``latest`` (default: latest).
-        names: What messages call these two.
+        option: What messages call the table.
+        versions_option: What messages call its versions.
 
     Raises:
         UsageError: There are versions without a table, or a value is invalid.
     """
-    table_option, versions_option = names
     if uri is None:
         if versions is not None:
             raise UsageError(
-                f"{versions_option} needs {table_option}: it selects versions of an existing table.",
-                remedy=f"Set {table_option} too, or remove {versions_option}.",
+                f"{versions_option} needs {option}: it selects versions of an existing table.",
+                remedy=f"Add {option}, or remove {versions_option}.",
             )
         return None
     if not uri.strip():
-        raise UsageError(f"{table_option} is empty.", remedy="Specify a table's folder or URI.")
+        raise UsageError(f"{option} is empty.", remedy="Specify a table's folder or URI.")
     if password := describe_password(uri):
-        raise UsageError(f"{table_option}: the table's URI contains {password}; remove it.")
+        raise UsageError(f"{option}: the table's URI contains {password}; remove it.")
     try:
         location = resolve_table_uri(uri, Path())
     except (OSError, ValueError, RuntimeError) as error:
-        raise UsageError(f"{table_option}: can't access {uri!r}: {error}.") from error
+        raise UsageError(f"{option}: can't access {uri!r}: {error}.") from error
     listed = _LATEST_VERSION if versions is None else versions
     reads = tuple(_parse_version(text.strip(), versions_option) for text in listed.split(","))
-    versions_read = [read.name for read in reads]
-    for name in versions_read:
-        if versions_read.count(name) > 1:
+    names = [read.name for read in reads]
+    for name in names:
+        if names.count(name) > 1:
             raise UsageError(f"{versions_option} lists {name} twice.")
-    return TableOverride(location, reads)
+    return TableOverride(location, reads, option)
+
+
+def find_table(
+    table: object | None, versions: str | int | Sequence[str | int] | None
+) -> TableOverride | None:
+    """Return the table that a caller in Python specifies, or ``None``.
+
+    Args:
+        table: Its folder, its URI, or its name in a catalog.
+        versions: One of its versions, or several (default: latest).
+
+    Raises:
+        UsageError: There are versions without a table, or a value is invalid.
+    """
+    if versions is not None:
+        listed = [versions] if isinstance(versions, str | int) else versions
+        versions = ",".join(str(each) for each in listed)
+    uri = None if table is None else str(table)
+    return parse_table_override(uri, versions, option="table=", versions_option="versions=")
 
 
 def _parse_version(text: str, option: str) -> Read:

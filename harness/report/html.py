@@ -41,6 +41,26 @@ def render_html(
     return make_template_environment().get_template("report.html.j2").render(context)
 
 
+def render_result(result: Result, drawings: Drawings | None = None) -> str:
+    """Render the verdict, the bounds and the most important plots as a part of a page, such as a notebook.
+
+    It has its own background, so that it is readable on light and dark pages, and leaves the rest as it is.
+
+    Args:
+        result: The run's result.
+        drawings: Those that are known.
+    """
+    pages = make_template_environment()
+    style = pages.get_template("result.css.j2").render()
+    context = _make_result_context(result, None, drawings or Drawings()) | {
+        "result_style": Markup(style),  # noqa: S704 - our own style sheet
+        "anchor": f"{result.run_id}-",
+        "missing": (),
+        "metrics": _build_tables(result)["metrics"],
+    }
+    return pages.get_template("result.html.j2").render(context)
+
+
 def make_template_environment(script: str = "") -> Environment:
     """Return the template environment of the pages, which escapes every value.
 
@@ -113,24 +133,14 @@ def allow_line_breaks(text: str) -> Markup:
 
 def _make_context(plan: Plan, result: Result, parity: Parity | None, drawings: Drawings) -> dict[str, Any]:
     def draw(name: str, *subject: object) -> Markup | None:
-        svg = drawings.draw(name, *subject)
-        return None if svg is None else _mark_safe(svg)
+        return _draw(drawings, name, *subject)
 
-    rows = bound_table.make_bound_rows(result.versions)
-    weights = plot_data.build_weight_panels(result.versions)
-    span = plot_data.find_weight_span(weights)
     return {
+        **_make_result_context(result, parity, drawings),
+        "anchor": "",
         "written_by": plan.harness_version,
         "plan": plan,
-        "result": result,
-        "headline": bound_table.make_headline(result, parity),
         "missing": list_missing_versions(plan, result),
-        "matrix": _group_bounds(rows),
-        "matrix_columns": _order_columns(rows),
-        "metric_plots": [
-            (panel, draw("draw_metric", panel)) for panel in plot_data.build_metric_panels(result.versions)
-        ],
-        "weight_plots": [(panel, draw("draw_weight", panel, span)) for panel in weights],
         "largest_changes": plot_data.find_largest_changes(result.versions),
         "curves": [
             (title, svg)
@@ -156,6 +166,27 @@ def _make_context(plan: Plan, result: Result, parity: Parity | None, drawings: D
         "parity": parity,
         **(make_parity_context(parity) if parity else {}),
     } | _build_tables(result)
+
+
+def _make_result_context(result: Result, parity: Parity | None, drawings: Drawings) -> dict[str, Any]:
+    """Return the template variables of the verdict, the bounds and the explanations."""
+    rows = bound_table.make_bound_rows(result.versions)
+    metrics = plot_data.build_metric_panels(result.versions)
+    weights = plot_data.build_weight_panels(result.versions)
+    span = plot_data.find_weight_span(weights)
+    return {
+        "result": result,
+        "headline": bound_table.make_headline(result, parity),
+        "matrix": _group_bounds(rows),
+        "matrix_columns": _order_columns(rows),
+        "metric_plots": [(panel, _draw(drawings, "draw_metric", panel)) for panel in metrics],
+        "weight_plots": [(panel, _draw(drawings, "draw_weight", panel, span)) for panel in weights],
+    }
+
+
+def _draw(drawings: Drawings, name: str, *subject: object) -> Markup | None:
+    svg = drawings.draw(name, *subject)
+    return None if svg is None else _mark_safe(svg)
 
 
 def make_parity_context(parity: Parity) -> dict[str, Any]:

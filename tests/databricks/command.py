@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +29,12 @@ class Command:
     home: Path
     folder: Path = ROOT
     """The current folder, which may have a settings file."""
+    python: str = sys.executable
+    """The Python whose harness it is."""
 
     def run(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
         """Run a command until it ends."""
-        return run_command(arguments, self._environ(changed), _TIMEOUT_S, self.folder)
+        return run_command(arguments, self._environ(changed), _TIMEOUT_S, self.folder, self.python)
 
     def start(self, *arguments: str, **changed: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start a command; end it with the block, whatever happens."""

@@ -130,13 +130,6 @@ def test_a_wheel_is_built_once(tmp_path: Path) -> None:
     )
 
 
-def test_without_a_checkout_there_is_no_wheel(package: Path, tmp_path: Path) -> None:
-    """An installed package, which lacks the project's files, can't build a wheel."""
-    assert package.is_dir()
-    with pytest.raises(PrerequisiteError, match=r"pyproject\.toml does not exist"):
-        build_wheel(tmp_path / "wheels")
-
-
 def test_a_failed_build_is_reported(package: Path, tmp_path: Path) -> None:
     """A failed build shows the end of its output and leaves no file."""
     (package.parent / "pyproject.toml").write_text("[build-system\n")

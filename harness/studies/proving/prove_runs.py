@@ -260,7 +260,7 @@ def run_faults(injection: Injection, faults: Sequence[PlannedFault]) -> tuple[Fa
         session.target.prepare(plan)
         result = run_job(session.target.run, folder.path, session.console)
         settle_result(session.target, plan, folder, result, session.report)
-        raise_mistakes(result, injection.loaded)
+        raise_mistakes(result, injection.loaded.scenario, injection.loaded.document)
     if result.failure is not None:
         write_confirmed_result(plan, result, folder)
         raise JobError(f"{count}: {result.failure.message}", remedy=f"See {folder.path / LOG}.")

@@ -59,7 +59,7 @@ from harness.targets.databricks.workspace_files import (
 )
 from harness.targets.spark_conf import is_small, make_session_settings
 from harness.tracked_run import TrackedRun
-from harness.wheel import build_wheel, require_checkout
+from harness.wheel import build_wheel, require_installed_dependencies
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -204,13 +204,13 @@ class Databricks:
         return check_workspace(self._settings, self)
 
     def require_ready(self) -> None:
-        """Require that the workspace is ready and that this checkout can build a wheel; checked once.
+        """Require that the workspace is ready, and that the wheel fits what is installed; checked once.
 
         Raises:
             PrerequisiteError: A prerequisite is missing.
         """
         if not self._ready:
-            require_checkout()
+            require_installed_dependencies()
             require_all(self.checks())
             self._ready = True
 
