@@ -41,7 +41,7 @@ if "spark" not in globals():
     spark = (
         SparkSession.builder.config(
             "spark.jars.packages",
-            "io.delta:delta-spark_2.12:3.3.2,com.microsoft.azure:synapseml-core_2.12:1.1.3",
+            "io.delta:delta-spark_2.12:3.3.3,com.microsoft.azure:synapseml-core_2.12:1.1.3",
         )
         .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
         .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
