@@ -113,7 +113,7 @@ class Notebook:
 
     def environment(self, source_bytes: int | None, store: str) -> Environment:
         """Return an environment on this session; on Databricks, with the workspace's locations."""
-        return self._place(source_bytes, store).model_copy(
+        return self._locate_everything(source_bytes, store).model_copy(
             update={
                 "spark": {**self._sql_settings, **make_session_settings(small=is_small(source_bytes))},
                 "libraries": self._libraries,
@@ -121,7 +121,7 @@ class Notebook:
             }
         )
 
-    def _place(self, source_bytes: int | None, store: str) -> Environment:
+    def _locate_everything(self, source_bytes: int | None, store: str) -> Environment:
         """Return an environment that says where data, models and runs are."""
         if self._is_on_databricks:
             return self._workspace.environment(source_bytes, store)

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import mlflow
 from mlflow.utils.autologging_utils import disable_autologging
 from py4j.java_gateway import JavaClass
+from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
 from harness.errors import PrerequisiteError
@@ -198,7 +199,7 @@ def _open_child(spark: SparkSession, environment: Environment) -> Iterator[Spark
 
 def _set_if_possible(session: SparkSession, name: str, value: str) -> None:
     """Set a value, unless only the start of Spark can do so."""
-    if session.conf.isModifiable(name) or not name.startswith("spark."):
+    with suppress(AnalysisException):
         session.conf.set(name, value)
 
 

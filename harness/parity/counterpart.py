@@ -76,7 +76,9 @@ def find_local_run(runs: Path, plan: Plan, is_local: Callable[[str], bool]) -> L
         newest = f"The newest local run of {local.scenario.name}, {local.run_id},"
         reason = reason or f"{newest} {'; it '.join(differences)}."
     reason = reason or f"There is no local run of {plan.scenario.name} in {runs}."
-    return LocalRun(None, f"{reason} 'make validate NAME={_name_scenario(plan)}' runs both.")
+    # Without a file, no command can run the scenario.
+    remedy = f" 'make validate NAME={_name_scenario(plan)}' runs both." if plan.scenario_file else ""
+    return LocalRun(None, f"{reason}{remedy}")
 
 
 def _list_local_runs(
@@ -162,4 +164,4 @@ def _format_digests(local: str | None, cloud: str | None) -> str:
 def _name_scenario(plan: Plan) -> str:
     """Return the scenario's name as it is given on the command line."""
     file = Path(plan.scenario_file)
-    return file.stem if file == FOLDER / f"{file.stem}.yaml" else plan.scenario_file or plan.scenario.name
+    return file.stem if file == FOLDER / f"{file.stem}.yaml" else plan.scenario_file

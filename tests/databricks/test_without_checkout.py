@@ -15,7 +15,8 @@ from harness.targets.databricks.cluster import SYNAPSEML
 from harness.wheel import build_wheel
 from tests.databricks.command import FILES, Command
 from tests.databricks.conftest import connect
-from tests.databricks.submissions import task
+from tests.databricks.standin.state import USER
+from tests.databricks.submissions import cluster, task
 from tests.databricks.wheels import write_wheel
 from tests.embedded.small import SMALL, UNPUBLISHED, write_scenario, write_table
 from tests.environments import install_wheel
@@ -50,12 +51,12 @@ def be_a_cluster(volumes):
     from harness.notebook import Notebook
     os.environ["DATABRICKS_RUNTIME_VERSION"] = "16.4"
     tempfile.tempdir = volumes
-    place = Notebook._place
+    locate = Notebook._locate_everything
     def mount(*given):
-        found = place(*given)
+        found = locate(*given)
         uris = {"lake": found.lake, "model_store": found.model_store}
         return found.model_copy(update={name: uri.replace("/Volumes", volumes) for name, uri in uris.items()})
-    Notebook._place = mount
+    Notebook._locate_everything = mount
 """
 
 
@@ -102,6 +103,8 @@ def test_a_notebook_runs_on_the_session_of_its_cluster(command: Command, tmp_pat
     submitted = client.jobs.submit(
         tasks=[
             task(
+                # The user of a session is the workspace's, whoever runs the stand-in.
+                new_cluster=cluster(spark_env_vars={"SPARK_USER": USER}),
                 libraries=[Library(whl=remote), Library(maven=MavenLibrary(SYNAPSEML))],
                 python_wheel_task=PythonWheelTask("notebook", "cells", parameters=parameters),
             )
@@ -116,5 +119,5 @@ def test_a_notebook_runs_on_the_session_of_its_cluster(command: Command, tmp_pat
     assert ("databricks", Verdict.PASS) == (result.target, result.verdict)
     plan = json.loads((volume / "notebook" / "plan.json").read_text())
     assert "databricks" == plan["environment"]["tracking_uri"]
-    assert plan["environment"]["experiment"].startswith("/Users/")
+    assert f"/Users/{USER}/harness" == plan["environment"]["experiment"]
     assert [] == [each for each in result.versions if each.bundle is None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,14 +17,29 @@ import harness
 from harness.errors import ExitCode, InterruptedRunError, PrerequisiteError, UsageError
 from harness.job import borrowed_session
 from harness.job.borrowed_session import require_suitable
+from harness.plan import Account, Secret
 from harness.results import Result, Verdict
 from harness.runs import LOG, find_run
+from harness.runtime.java import find_java
 from harness.settings import read_settings
+from tests.embedded.runner import make_plan
 from tests.embedded.small import ONE_VERSION, SMALL, write_custom_scenario, write_scenario
 
 pytestmark = pytest.mark.spark
 
 SYNAPSEML = "group:synapseml:1"
+PLAIN = """
+import sys
+from pyspark.sql import SparkSession
+import harness
+
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+try:
+    harness.run(sys.argv[1], spark=spark)
+except harness.HarnessError as error:
+    print(error)
+    print(spark.range(3).count(), error.exit_code.name, int(error.exit_code))
+"""
 
 
 @pytest.fixture(name="home", autouse=True)
@@ -190,6 +206,31 @@ def test_a_mistake_in_the_scenario_leaves_no_run(used: SparkSession, home: Path,
     assert [] == [each for each in (home / "runs").iterdir() if each.is_dir()]
 
 
+def test_the_access_to_an_account_ends_with_the_run(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The job reaches a storage account with the settings' key; afterwards, Spark has none."""
+    monkeypatch.setenv("LOANS_KEY", "c2VjcmV0")
+    account = Account(name="loans", auth="key", secret=Secret(variable="LOANS_KEY"))
+    environment = make_plan(SMALL, tmp_path / "rows.csv", tmp_path).environment
+    context: Any = spark.sparkContext
+    hadoop, name = context._jsc.hadoopConfiguration(), "fs.azure.account.key.loans.dfs.core.windows.net"
+    with borrowed_session._open_child(spark, environment.model_copy(update={"accounts": (account,)})):
+        assert "c2VjcmV0" == hadoop.get(name)
+    assert hadoop.get(name) is None
+
+
+def test_the_credentials_of_a_notebook_are_those_of_the_job(used: SparkSession, tmp_path: Path) -> None:
+    """The job has a notebook's catalogs and storage credentials, and none of its other settings."""
+    used.conf.set("fs.azure.account.auth.type.loans.dfs.core.windows.net", "SAS")
+    used.conf.set("spark.sql.catalog.other", "org.example.Catalog")
+    environment = make_plan(SMALL, tmp_path / "rows.csv", tmp_path).environment
+    with borrowed_session._open_child(used, environment) as child:
+        assert "SAS" == child.conf.get("fs.azure.account.auth.type.loans.dfs.core.windows.net")
+        assert "org.example.Catalog" == child.conf.get("spark.sql.catalog.other")
+        assert "17" != child.conf.get("spark.sql.shuffle.partitions")
+
+
 def test_a_target_and_a_session_exclude_each_other(spark: SparkSession, tmp_path: Path) -> None:
     """A run on an open session has no target, and says so."""
     with pytest.raises(UsageError, match="target='compose' can't be combined with spark="):
@@ -229,6 +270,22 @@ def test_another_spark_is_refused(spark: SparkSession, monkeypatch: pytest.Monke
     monkeypatch.setattr(SparkSession, "version", "4.0.1")
     with pytest.raises(PrerequisiteError, match=r"It is Spark 4\.0\.1; SynapseML is .* for Spark 3\.5\."):
         require_suitable(spark, has_delta=False, synapseml=SYNAPSEML)
+
+
+def test_a_session_as_pyspark_starts_it_is_refused(home: Path, tmp_path: Path) -> None:
+    """A plain session lacks Delta and SynapseML: it is refused, is still usable, and nothing is left."""
+    scenario = write_scenario(tmp_path, ONE_VERSION)
+    ended = subprocess.run(
+        [sys.executable, "-c", PLAIN, scenario],
+        env={**os.environ, "JAVA_HOME": str(find_java(None, os.environ).home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout.endswith("\n3 PREREQUISITE_MISSING 3\n"), ended.stdout + ended.stderr
+    assert "it has no Delta extension" in ended.stdout
+    assert "SynapseML's jar is missing" in ended.stdout
+    assert not home.exists()
 
 
 def test_what_is_no_session_is_refused() -> None:
