@@ -378,7 +378,7 @@ def test_a_run_reads_the_table_of_its_parameters(
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"versions": "12"}, "'versions' needs 'table': it selects versions of an existing table.\n  Set"),
+        ({"versions": "12"}, "'versions' needs 'table': it selects versions of an existing table.\n  Add"),
         ({"table": "main.loans.lc_loan", "versions": "twelve"}, "'versions': 'twelve' is not a version"),
         ({"table": "main.loans.lc_loan", "versions": "1,1"}, "'versions' lists v1 twice"),
         (
