@@ -21,7 +21,7 @@ from harness.runtime.installed_libraries import identify_libraries
 from harness.settings import Settings, read_settings
 from harness.storage.accounts import select_local_accounts
 from harness.storage.tracking_store import require_usable_store
-from harness.storage.uris import VOLUMES
+from harness.storage.uris import SCHEME, VOLUMES
 from harness.table_names import is_table_name, normalize_table_name
 from harness.targets.base import Report
 from harness.targets.checks import (
@@ -41,7 +41,7 @@ from harness.targets.spark_conf import is_small, make_session_settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_ON_DATABRICKS = "DATABRICKS_RUNTIME_VERSION"
+_RUNTIME = "DATABRICKS_RUNTIME_VERSION"
 """Variable that every cluster of Databricks has."""
 _ORIGIN = "the open Spark session"
 
@@ -63,47 +63,28 @@ def open_notebook(spark: SparkSession, target: str | None, report: Report) -> No
             f"target={target!r} can't be combined with spark=: the job runs in this process.",
             remedy="Leave out one of them.",
         )
-    is_on_databricks = _ON_DATABRICKS in os.environ
-    _require_suitable(spark, is_on_databricks=is_on_databricks)
-    settings = _read_databricks_settings(spark) if is_on_databricks else _read_local_settings()
-    notebook = Notebook(spark, settings, report)
+    notebook = (DatabricksNotebook if _RUNTIME in os.environ else Notebook)(spark, report)
     notebook.require_ready()
     return notebook
 
 
-def _read_local_settings() -> Settings:
-    return read_settings({"target": EMBEDDED.name}, origin=_ORIGIN)
-
-
-def _read_databricks_settings(spark: SparkSession) -> Settings:
-    """Return the settings of a run on a cluster of Databricks.
-
-    If no home is set, a run's files are on the driver's disk: a notebook's folder can't keep all of them.
-    """
-    settings = read_settings({"target": DATABRICKS.name}, origin=_ORIGIN)
-    chosen = {"target": DATABRICKS.name}
-    if settings.value_if_set("home") is None:
-        chosen["home"] = str(Path(tempfile.gettempdir(), "harness"))
-    if not read_setting(settings, "experiment"):
-        [row] = spark.sql("SELECT current_user()").collect()
-        chosen[f"{DATABRICKS_SETTINGS}experiment"] = f"/Users/{row[0]}/{settings['experiment']}"
-    return read_settings(chosen, origin=_ORIGIN)
-
-
-def _require_suitable(spark: SparkSession, *, is_on_databricks: bool) -> None:
-    from harness.job.borrowed_session import require_suitable
-
-    require_suitable(spark, has_delta=is_on_databricks, synapseml=SYNAPSEML)
-
-
 class Notebook:
-    """The target that runs the job in this process, on a Spark session that is open already."""
+    """The target that runs the job in this process, on a Spark session that is open already.
 
-    def __init__(self, spark: SparkSession, settings: Settings, report: Report) -> None:
+    Data, models and MLflow's runs are where the embedded target has them.
+    """
+
+    has_delta = False
+    """Whether every session has Delta."""
+
+    def __init__(self, spark: SparkSession, report: Report) -> None:
         self._spark = spark
-        self.settings = settings
-        self._is_on_databricks = settings["target"] == DATABRICKS.name
-        self._workspace = Databricks(settings, report)
+        self._report = report
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the run."""
+        return read_settings({"target": EMBEDDED.name}, origin=_ORIGIN)
 
     def keep_process(self) -> AbstractContextManager[None]:
         """Return a block at whose end this process's variables are as they were at its beginning."""
@@ -112,19 +93,21 @@ class Notebook:
         return restore_process()
 
     def environment(self, source_bytes: int | None, store: str) -> Environment:
-        """Return an environment on this session; on Databricks, with the workspace's locations."""
+        """Return an environment on this session."""
+        from harness.job.borrowed_session import describe_session, list_sql_settings
+
+        small = is_small(source_bytes)
         return self._locate_everything(source_bytes, store).model_copy(
             update={
-                "spark": {**self._sql_settings, **make_session_settings(small=is_small(source_bytes))},
-                "libraries": self._libraries,
+                "spark": {**list_sql_settings(self._spark), **make_session_settings(small=small)},
+                "libraries": identify_libraries(*describe_session(self._spark)),
                 "accounts": select_local_accounts(self.settings),
             }
         )
 
     def _locate_everything(self, source_bytes: int | None, store: str) -> Environment:
         """Return an environment that says where data, models and runs are."""
-        if self._is_on_databricks:
-            return self._workspace.environment(source_bytes, store)
+        del source_bytes  # Only Spark's settings depend on it.
         settings = self.settings
         return Environment(
             target=EMBEDDED.name,
@@ -135,33 +118,16 @@ class Notebook:
             artifacts=settings["artifacts"] if settings["tracking_uri"].startswith("sqlite") else None,
         )
 
-    @cached_property
-    def _sql_settings(self) -> dict[str, str]:
-        from harness.job.borrowed_session import list_sql_settings
-
-        return list_sql_settings(self._spark)
-
-    @cached_property
-    def _libraries(self) -> str:
-        from harness.job.borrowed_session import describe_session
-
-        return identify_libraries(*describe_session(self._spark))
-
     def locate_source(self, source: SourceData) -> SourceData:
         """Return the source with a URI that Spark reads."""
-        path = path_on_this_machine(source.uri)
-        # Spark reads volumes by their path, and everything else on this machine through the file system.
-        if path is None or (self._is_on_databricks and source.uri.startswith(VOLUMES)):
-            return source
-        return source.model_copy(update={"uri": f"file://{path}"})
+        return source.model_copy(update={"uri": _make_readable(source.uri)})
 
     def locate_table(self, uri: str) -> str:
         """Return the table's URI, or its name in the session's catalog if no setting maps it to a folder."""
         if is_table_name(uri):
             name = normalize_table_name(uri)
-            uri = (None if self._is_on_databricks else self.settings.table(name)) or name
-        path = None if is_table_name(uri) or uri.startswith(VOLUMES) else path_on_this_machine(uri)
-        return uri if path is None else f"file://{path}"
+            uri = self.settings.table(name) or name
+        return uri if is_table_name(uri) else _make_readable(uri)
 
     def checks(self) -> Iterator[Check]:
         """Check the session and this machine."""
@@ -178,15 +144,16 @@ class Notebook:
         check_disk_space(self.settings.home)
 
     def _check_session(self) -> str:
-        _require_suitable(self._spark, is_on_databricks=self._is_on_databricks)
+        from harness.job.borrowed_session import require_suitable
+
+        require_suitable(self._spark, has_delta=self.has_delta, synapseml=SYNAPSEML)
         return f"Spark {self._spark.version}"
 
     def prepare(self, plan: Plan) -> None:
         """Check what the run can't create itself."""
         self.require_ready()
-        if not self._is_on_databricks:
-            require_usable_store(plan.environment.tracking_uri, plan.environment.experiment)
-            require_credentials(plan, plan.environment.accounts)
+        require_usable_store(plan.environment.tracking_uri, plan.environment.experiment)
+        require_credentials(plan, plan.environment.accounts)
 
     def run(self, folder: Path, listener: Listener) -> Result:
         """Run the job in this process; what it would print goes to its log."""
@@ -210,13 +177,9 @@ class Notebook:
             for name, file in files.items():
                 write_bytes(folder / name, file.read_bytes())
         write_text(folder / RESULT, result.to_json())
-        self._remove_scratch(plan)
-        return explain_failure(result, folder)
-
-    def _remove_scratch(self, plan: Plan) -> None:
-        """Remove the run's temporary files in a volume; the job removes those in the lake."""
-        if plan.environment.scratch is not None:
+        if plan.environment.scratch is not None:  # In a volume; the job removes that in the lake.
             rmtree(plan.scratch_uri, ignore_errors=True)
+        return explain_failure(result, folder)
 
     def reach(self, environment: Environment) -> Environment:
         """Return a run's environment: this process reaches all of it in the same way as the job."""
@@ -233,5 +196,54 @@ class Notebook:
         lake = RunFolder(self.settings.runs / run_id).lake or self.settings["lake"]
         if lake.startswith(VOLUMES) or "://" not in lake:
             rmtree(Path(lake) / "runs" / run_id, ignore_errors=True)
-        elif self._is_on_databricks:
+
+
+class DatabricksNotebook(Notebook):
+    """The same on a cluster of Databricks: data and models are where the Databricks target has them."""
+
+    has_delta = True
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the run, with an experiment of the session's user.
+
+        If no home is set, a run's files are on the driver's disk: a notebook's folder can't keep all of them.
+        """
+        chosen = {"target": DATABRICKS.name}
+        settings = read_settings(chosen, origin=_ORIGIN)
+        if settings.value_if_set("home") is None:
+            chosen["home"] = str(Path(tempfile.gettempdir(), "harness"))
+        if not read_setting(settings, "experiment"):
+            [row] = self._spark.sql("SELECT current_user()").collect()
+            chosen[f"{DATABRICKS_SETTINGS}experiment"] = f"/Users/{row[0]}/{settings['experiment']}"
+        return read_settings(chosen, origin=_ORIGIN)
+
+    @cached_property
+    def _workspace(self) -> Databricks:
+        return Databricks(self.settings, self._report)
+
+    def _locate_everything(self, source_bytes: int | None, store: str) -> Environment:
+        return self._workspace.environment(source_bytes, store)
+
+    def locate_table(self, uri: str) -> str:
+        """Return the table's URI, or its name in the workspace's catalog."""
+        return normalize_table_name(uri) if is_table_name(uri) else _make_readable(uri)
+
+    def prepare(self, plan: Plan) -> None:
+        """Check the session again; the workspace itself decides who may do what."""
+        del plan
+        self.require_ready()
+
+    def remove_run(self, run_id: str) -> None:
+        """Remove a run's tables from the lake of its plan."""
+        lake = RunFolder(self.settings.runs / run_id).lake or ""
+        if lake.startswith(SCHEME):
             self._workspace.remove_run(run_id)
+        else:
+            super().remove_run(run_id)
+
+
+def _make_readable(uri: str) -> str:
+    """Return a path or a URI as Spark reads it: volumes by their path, other local files by a URI."""
+    path = None if uri.startswith(VOLUMES) else path_on_this_machine(uri)
+    return uri if path is None else f"file://{path}"

@@ -48,15 +48,15 @@ def cells():
 
 def be_a_cluster(volumes):
     # What the stand-in hasn't: the variable of a runtime, /Volumes, and a disk of its own.
-    from harness.notebook import Notebook
+    from harness.notebook import DatabricksNotebook
     os.environ["DATABRICKS_RUNTIME_VERSION"] = "16.4"
     tempfile.tempdir = volumes
-    locate = Notebook._locate_everything
+    locate = DatabricksNotebook._locate_everything
     def mount(*given):
         found = locate(*given)
         uris = {"lake": found.lake, "model_store": found.model_store}
         return found.model_copy(update={name: uri.replace("/Volumes", volumes) for name, uri in uris.items()})
-    Notebook._locate_everything = mount
+    DatabricksNotebook._locate_everything = mount
 """
 
 

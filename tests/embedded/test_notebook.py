@@ -23,7 +23,13 @@ from harness.runs import LOG, find_run
 from harness.runtime.java import find_java
 from harness.settings import read_settings
 from tests.embedded.runner import make_plan
-from tests.embedded.small import ONE_VERSION, SMALL, write_custom_scenario, write_scenario
+from tests.embedded.small import (
+    ONE_VERSION,
+    SMALL,
+    write_custom_scenario,
+    write_scenario,
+    write_table,
+)
 
 pytestmark = pytest.mark.spark
 
@@ -91,7 +97,7 @@ def _used(spark: SparkSession, tmp_path: Path) -> Iterator[SparkSession]:
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/own.db")
     yield notebook
     mlflow.set_tracking_uri("")
-    notebook.sql("DROP DATABASE loans")
+    notebook.sql("DROP DATABASE loans CASCADE")
     spark.createDataFrame([(1,)], "id int")
 
 
@@ -134,6 +140,23 @@ def test_a_run_in_a_notebook_is_a_run_like_any_other(used: SparkSession, home: P
     assert Path(str(result.versions[0].bundle)).is_relative_to(home / "models")
     assert "embedded" == result.target
     assert result.run_id == _run(scenario, used).reused_from
+
+
+def test_an_existing_table_is_read_by_its_name(used: SparkSession, tmp_path: Path) -> None:
+    """A scenario given as a dict reads versions of a table by its name in the session's catalog."""
+    file = write_table(tmp_path)
+    rows = used.read.csv(str(file), header=True, inferSchema=True)
+    rows.where("batch = 1").write.format("delta").saveAsTable("loans.readings")
+    rows.where("batch = 2").write.format("delta").mode("append").saveAsTable("loans.readings")
+    before = _describe(used)
+    scenario = ONE_VERSION.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    scenario["every"] = {"metrics": {"test_roc_auc": {"min": 0.7}}}
+    result = harness.run(
+        scenario, spark=used, quiet=True, table="spark_catalog.loans.readings", versions=[0, "latest"]
+    )
+    assert Verdict.PASS is result.verdict
+    assert [(0, 200), (1, 300)] == [(each.version, each.rows) for each in result.versions]
+    assert before == _describe(used)
 
 
 def test_a_custom_pipeline_leaves_no_module(used: SparkSession, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 @pytest.fixture(autouse=True)
 def _keep_handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Restore the handlers that the job replaces, and open no MLflow store."""
-    monkeypatch.setattr(module, "_open_tracker", lambda _plan, _clock: None)
+    monkeypatch.setattr(module, "open_tracker", lambda _plan, _clock: None)
     before = {each: signal.getsignal(each) for each in SIGNALS}
     yield
     for each, handler in before.items():
