@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> str | None:
     file = folder.path / PLAN
     write_text(file, plan.model_dump_json(indent=2, by_alias=True) + "\n")
     (folder.path / RESULT).unlink(missing_ok=True)  # Of an attempt that the workspace repeats.
-    code = run_job([str(file), str(folder.path / RESULT)])
+    code = run_job([str(file), str(folder.path / RESULT)], is_installed=True)
     if not folder.has_result:
         return f"The job ended with exit code {code} and without a result; the output above has the reason."
     result = folder.read_result()
