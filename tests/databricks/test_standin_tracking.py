@@ -21,8 +21,8 @@ def test_mlflow_calls_are_forwarded(tracking: TrackingServer, tmp_path: Path) ->
     """https://docs.databricks.com/api/workspace/experiments/createexperiment: a real server's experiments."""
     with StandIn(tmp_path / "workspace", QuickTasks(tmp_path / "workspace"), tracking.url) as workspace:
         client = connect(workspace)
-        created = client.experiments.create_experiment(f"{HOME}/harness").experiment_id
-        experiment = client.experiments.get_by_name(f"{HOME}/harness").experiment
+        created = client.experiments.create_experiment(f"{HOME}/forwarded").experiment_id
+        experiment = client.experiments.get_by_name(f"{HOME}/forwarded").experiment
         assert experiment is not None
         assert created == experiment.experiment_id
 

@@ -98,7 +98,7 @@ def test_a_run_builds_a_managed_table_in_a_schema(command: Command, tmp_path: Pa
     assert result.target == "databricks"
     assert result.table_uri in command.workspace.tables
     assert result.table_uri.startswith("spark_catalog.harness.")
-    assert not [*command.workspace.volumes.rglob("lake/**/_delta_log")]
+    assert not [*command.workspace.volumes.rglob(f"lake/runs/{result.run_id}/**/_delta_log")]
     folder = Path(command.workspace.tables[result.table_uri].storage_location or "")
     assert folder.is_dir()
     removed = command.run("clean", "--keep-runs", "0", schema="spark_catalog.harness")
