@@ -54,7 +54,14 @@ MatrixValue = Annotated[object, BeforeValidator(_require_plain_value)]
 class ScenarioPart(BaseModel):
     """A part of a scenario: frozen, and without unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        # Older versions of pydantic warn of names such as 'model_store'.
+        protected_namespaces=(),
+    )
 
     text_key: ClassVar[str | None] = None
     """The key whose text may be written in place of the whole mapping."""
