@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 from pyspark.sql import SparkSession
 
+from harness.storage.uris import VOLUMES
+
 _LOCAL = re.compile(r"(?:file:|dbfs:(?=/+Volumes/))?/*(?=/)")
 """What can stand before the path of a file on this machine, or in a volume."""
 
@@ -69,8 +71,9 @@ def open_lake_files(spark: SparkSession, uri: str) -> LakeFiles:
 
 
 def encode_uri(spark: SparkSession, uri: str) -> str:
-    """Return a URI or path with its special characters encoded, as Delta's log has them."""
-    return str(_make_path(spark, uri).toUri().toString())
+    """Return the URI of a URI or path with its special characters encoded, as Delta's log has it."""
+    scheme = "dbfs:" if uri.startswith(VOLUMES) else "file:" if uri.startswith("/") else ""
+    return str(_make_path(spark, f"{scheme}{uri}").toUri().toString())
 
 
 def _find_path(uri: str) -> Path | None:

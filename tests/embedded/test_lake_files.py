@@ -80,6 +80,7 @@ def test_volumes_are_accessed_by_their_paths(spark: SparkSession, uri: str, is_m
 
 
 def test_paths_are_encoded_as_in_the_log(spark: SparkSession) -> None:
-    """With its special characters encoded, a path still has no scheme if it had none."""
-    assert encode_uri(spark, "/data/a b%") == "/data/a%20b%25"
+    """Special characters are encoded, and a path becomes a URI: Delta requires one for deletion vectors."""
+    assert encode_uri(spark, "/data/a b%") == "file:/data/a%20b%25"
     assert encode_uri(spark, "file:///data/x") == "file:///data/x"
+    assert encode_uri(spark, "/Volumes/main/default/x") == "dbfs:/Volumes/main/default/x"
