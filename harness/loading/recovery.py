@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from typing import Any
 
 from pydantic import ValidationError
@@ -26,6 +27,13 @@ _MAX_ATTEMPTS = 5
 
 LocationTest = Callable[[Location], bool]
 """A test of whether a problem at a location may be caused by a repair."""
+
+_ONLY_ALIASES: Mapping[str, Any] = (
+    {"by_alias": True, "by_name": False}
+    if "by_alias" in signature(Scenario.model_validate).parameters
+    else {}
+)
+"""How a file's keys are read; older versions of pydantic, such as a cluster's, know no other way."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +215,7 @@ def validate_scenario(values: Any) -> Scenario:
         ValidationError: A value has the wrong type.
         PydanticSerializationError: Some of the text can't be in any file.
     """
-    scenario = Scenario.model_validate(values, by_alias=True, by_name=False)
+    scenario = Scenario.model_validate(values, **_ONLY_ALIASES)
     scenario.model_dump_json()
     return scenario
 

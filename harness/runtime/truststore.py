@@ -12,11 +12,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
-from cryptography.hazmat.primitives.serialization.pkcs12 import (
-    PKCS12Certificate,
-    serialize_java_truststore,
-)
 from cryptography.utils import CryptographyDeprecationWarning
 
 DEBIAN_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -84,6 +79,13 @@ def _parse(block: bytes) -> x509.Certificate | None:
 
 def build_java_store(certificates: Iterable[x509.Certificate]) -> bytes:
     """Return a PKCS12 store with the attribute that Java requires of trusted certificates."""
+    # Here, because a notebook's cluster has an older cryptography, and needs no such store.
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
+    from cryptography.hazmat.primitives.serialization.pkcs12 import (
+        PKCS12Certificate,
+        serialize_java_truststore,
+    )
+
     entries = [
         PKCS12Certificate(certificate, f"authority-{number}".encode())
         for number, certificate in enumerate(certificates)
