@@ -27,7 +27,7 @@ from harness.targets.base import Report
 from harness.targets.checks import (
     Check,
     check_disk_space,
-    path_on_this_machine,
+    make_file_uri,
     require_credentials,
     run_check,
 )
@@ -35,6 +35,7 @@ from harness.targets.databricks import DATABRICKS, DATABRICKS_SETTINGS, read_set
 from harness.targets.databricks.cluster import SYNAPSEML
 from harness.targets.databricks.databricks_target import Databricks
 from harness.targets.embedded import EMBEDDED
+from harness.targets.embedded.embedded_target import make_environment
 from harness.targets.end_causes import explain_failure
 from harness.targets.spark_conf import is_small, make_session_settings
 
@@ -108,15 +109,7 @@ class Notebook:
     def _locate_everything(self, source_bytes: int | None, store: str) -> Environment:
         """Return an environment that says where data, models and runs are."""
         del source_bytes  # Only Spark's settings depend on it.
-        settings = self.settings
-        return Environment(
-            target=EMBEDDED.name,
-            lake=settings["lake"],
-            model_store=settings.store(store),
-            tracking_uri=settings["tracking_uri"],
-            experiment=settings["experiment"],
-            artifacts=settings["artifacts"] if settings["tracking_uri"].startswith("sqlite") else None,
-        )
+        return make_environment(self.settings, store, spark={}, libraries="")
 
     def locate_source(self, source: SourceData) -> SourceData:
         """Return the source with a URI that Spark reads."""
@@ -245,5 +238,4 @@ class DatabricksNotebook(Notebook):
 
 def _make_readable(uri: str) -> str:
     """Return a path or a URI as Spark reads it: volumes by their path, other local files by a URI."""
-    path = None if uri.startswith(VOLUMES) else path_on_this_machine(uri)
-    return uri if path is None else f"file://{path}"
+    return uri if uri.startswith(VOLUMES) else make_file_uri(uri)

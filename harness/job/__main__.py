@@ -80,7 +80,7 @@ def main(arguments: list[str], *, is_installed: bool = False) -> int:
             with clock.step("session"):
                 if is_server(plan.environment.tracking_uri):
                     require_usable_store(plan.environment.tracking_uri, plan.environment.experiment)
-                # The JVM takes seconds to start. Meanwhile, MLflow is imported and its store opened.
+                # The JVM takes seconds to start. Meanwhile, MLflow's store is opened.
                 tracker = pool.submit(open_tracker, plan, clock)
                 session = importlib.import_module("harness.job.spark_session")
                 is_shared = session.has_active_session()

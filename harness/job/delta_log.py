@@ -214,7 +214,7 @@ def _describe_readable_versions(spark: SparkSession, uri: str) -> str:
     checked = [entry.version for entry in read_history(spark, uri, _MAX_VERSIONS_CHECKED)]
     readable = sorted(number for number in checked if _has_all_files(folder, number))
     limit = f" (of the newest {_MAX_VERSIONS_CHECKED})" if len(checked) == _MAX_VERSIONS_CHECKED else ""
-    [row] = DeltaTable.forPath(spark, uri).detail().select("properties").collect()
+    [row] = describe_detail(spark, uri).select("properties").collect()
     properties = {**DEFAULT_RETENTION, **(row["properties"] or {})}
     settings = ", ".join(f"{name} = {properties[name]}" for name in DEFAULT_RETENTION)
     return (

@@ -71,7 +71,7 @@ def open_lake_files(spark: SparkSession, uri: str) -> LakeFiles:
 
 
 def encode_uri(spark: SparkSession, uri: str) -> str:
-    """Return the URI of a URI or path with its special characters encoded, as Delta's log has it."""
+    """Return a path or URI as a URI with its special characters encoded, as Delta's log has it."""
     scheme = "dbfs:" if uri.startswith(VOLUMES) else "file:" if uri.startswith("/") else ""
     return str(_make_path(spark, f"{scheme}{uri}").toUri().toString())
 

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from delta.tables import DeltaTable
 from mlflow import MlflowClient
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession, functions as F
 
 from harness.job.delta_log import Folder, read_history
-from harness.job.table_io import format_table, open_table, read_version
+from harness.job.table_io import describe_detail, format_table, open_table, read_version
 from harness.plan import Plan
 from harness.retention.outlook import Safety, judge_version
 from harness.retention.pins import Pin, list_pins
@@ -69,7 +68,7 @@ class SparkTable:
         self._folder = Folder(spark, uri)
         self._times = {entry.version: entry.time for entry in read_history(spark, uri)}
         self.newest = max(self._times)
-        [row] = DeltaTable.forPath(spark, uri).detail().select("properties", "tableFeatures").collect()
+        [row] = describe_detail(spark, uri).select("properties", "tableFeatures").collect()
         self.properties: Mapping[str, str] = row["properties"] or {}
         self.has_vectors = _VECTORS in (row["tableFeatures"] or ())
         self._load = lru_cache(maxsize=None)(self._list_uris)

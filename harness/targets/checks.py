@@ -220,6 +220,12 @@ def path_on_this_machine(uri: str) -> Path | None:
     return find_local_path(uri, Path("/"))
 
 
+def make_file_uri(uri: str) -> str:
+    """Return the URI of a path on this machine; that of anything else is unchanged."""
+    path = path_on_this_machine(uri)
+    return uri if path is None else f"file://{path}"
+
+
 def require_no_volume(uri: str, target: str) -> None:
     """Require that a URI is not in a volume, which only a workspace has.
 

@@ -1,7 +1,8 @@
-"""A workspace that is checked before a run, shared by the tests of those checks."""
+"""What several unit tests share: a workspace that is checked before a run, and a home with MLflow's store."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,3 +37,24 @@ def _run_checks(tmp_path: Path, workspace: Workspace) -> RunChecks:
         return {check.subject: check for check in target.checks()}
 
     return run_checks
+
+
+@pytest.fixture(name="empty_store", scope="session")
+def _empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store of MLflow: its tables take seconds to create."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture(name="tracked_folder")
+def _tracked_folder(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a home for embedded runs that has an empty store of MLflow."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HARNESS_TARGET", "embedded")
+    (tmp_path / "home").mkdir()
+    shutil.copy(empty_store, tmp_path / "home" / "mlflow.db")
+    return tmp_path

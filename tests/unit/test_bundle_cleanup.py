@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -75,22 +74,9 @@ class Home:
         return CliRunner().invoke(app, ["clean", "--keep-runs", str(keep), *options])
 
 
-@pytest.fixture(name="store", scope="module")
-def _store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store of MLflow: its tables take seconds to create."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").search_experiments()
-    return file
-
-
 @pytest.fixture(name="home")
-def _home(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HARNESS_TARGET", "embedded")
-    (tmp_path / "home").mkdir()
-    shutil.copy(store, tmp_path / "home" / "mlflow.db")
-    return Home(tmp_path)
+def _home(tracked_folder: Path) -> Home:
+    return Home(tracked_folder)
 
 
 def _age(folder: str, hours: int) -> None:

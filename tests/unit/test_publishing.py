@@ -66,23 +66,10 @@ class Home:
         return published
 
 
-@pytest.fixture(name="store", scope="module")
-def _store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store of MLflow: its tables take seconds to create."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").search_experiments()
-    return file
-
-
 @pytest.fixture(name="home")
-def _home(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HARNESS_TARGET", "embedded")
-    (tmp_path / "home").mkdir()
-    shutil.copy(store, tmp_path / "home" / "mlflow.db")
-    write_text(tmp_path / "harness.toml", f'[stores]\narchive = "{tmp_path}/archive"\n')
-    return Home(tmp_path)
+def _home(tracked_folder: Path) -> Home:
+    write_text(tracked_folder / "harness.toml", f'[stores]\narchive = "{tracked_folder}/archive"\n')
+    return Home(tracked_folder)
 
 
 def test_all_versions_are_copied_verified_and_tagged(home: Home) -> None:

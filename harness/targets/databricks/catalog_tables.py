@@ -111,7 +111,8 @@ def sweep_tables(workspace: WorkspaceClient, schema: str, today: date, report: C
     with translate_errors(workspace, f"list the tables of {schema}"):
         tables = workspace.tables.list(catalog, name, omit_columns=True, omit_properties=True)
         names = sorted(table.full_name or "" for table in tables)
-    expired = [each for each in names if (find_expiry(each) or f"{today:%Y%m%d}") < f"{today:%Y%m%d}"]
+    day = f"{today:%Y%m%d}"
+    expired = [each for each in names if (until := find_expiry(each)) is not None and until < day]
     for each in expired:
         remove_table(workspace, each)
         report(each)

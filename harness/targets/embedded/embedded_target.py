@@ -38,6 +38,7 @@ from harness.targets.checks import (
     check_temp_folder,
     check_tracking_store,
     check_writable,
+    make_file_uri,
     map_table,
     path_on_this_machine,
     require_credentials,
@@ -86,17 +87,7 @@ class Embedded:
             ),
         }
         spark["spark.driver.extraJavaOptions"] = shlex.join(self._list_java_options(small=small))
-        return Environment(
-            target=EMBEDDED.name,
-            lake=settings["lake"],
-            model_store=settings.store(store),
-            tracking_uri=settings["tracking_uri"],
-            experiment=settings["experiment"],
-            artifacts=settings["artifacts"] if settings["tracking_uri"].startswith("sqlite") else None,
-            spark=spark,
-            libraries=identify_libraries(self._find_java().version),
-            accounts=select_local_accounts(settings),
-        )
+        return make_environment(settings, store, spark, identify_libraries(self._find_java().version))
 
     def locate_source(self, source: SourceData) -> SourceData:
         """Return the source with a URI that Spark reads: that of a link if the path has odd characters."""
@@ -140,7 +131,7 @@ class Embedded:
         self.require_ready()
         require_usable_store(plan.environment.tracking_uri, plan.environment.experiment)
         require_credentials(plan, plan.environment.accounts)
-        self._make_job_variables()
+        self._make_job_variables()  # A key vault that can't be read is reported before the run starts.
         for source in plan.sources.values():
             if source.copied_from is not None:
                 _link(Path(source.uri.removeprefix("file://")), Path(source.copied_from))
@@ -299,11 +290,32 @@ def _link(link: Path, file: Path) -> None:
         link.symlink_to(file)
 
 
+def make_environment(settings: Settings, store: str, spark: Mapping[str, str], libraries: str) -> Environment:
+    """Return an environment with the locations that the settings name.
+
+    Args:
+        settings: The settings.
+        store: Name of the model store.
+        spark: Spark configuration.
+        libraries: Identifies the libraries with which the job runs.
+    """
+    return Environment(
+        target=EMBEDDED.name,
+        lake=settings["lake"],
+        model_store=settings.store(store),
+        tracking_uri=settings["tracking_uri"],
+        experiment=settings["experiment"],
+        artifacts=settings["artifacts"] if settings["tracking_uri"].startswith("sqlite") else None,
+        spark=dict(spark),
+        libraries=libraries,
+        accounts=select_local_accounts(settings),
+    )
+
+
 def _readable_uri(uri: str) -> str:
     """Return a path or a URI as the job reads it."""
     require_no_volume(uri, "embedded")
-    path = path_on_this_machine(uri)
-    return uri if path is None else f"file://{path}"
+    return make_file_uri(uri)
 
 
 def _check_jars() -> Check:
