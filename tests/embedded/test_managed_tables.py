@@ -57,8 +57,8 @@ def manage(plan: Plan, managed: ManagedTables, run_id: str = "20260504-101112-ti
 
 
 def list_tables(spark: SparkSession) -> list[str]:
-    """Return the names of the tables in the schema."""
-    return [each.name for each in spark.catalog.listTables(SCHEMA)]
+    """Return the names of the tables in the schema, without the temporary views that every schema lists."""
+    return [each.name for each in spark.catalog.listTables(SCHEMA) if not each.isTemporary]
 
 
 def test_every_step_has_the_outcome_that_it_has_in_a_folder(

@@ -40,7 +40,8 @@ class Laptop:
         """Build the wheel there, in a process."""
         python, target = self.folder / "venv" / "bin" / "python", self.folder / name
         return subprocess.run(
-            [str(python), "-c", BUILD, str(target)],
+            # Isolated, as pytest's processes have the checkout on the Python path.
+            [str(python), "-I", "-c", BUILD, str(target)],
             cwd=self.folder,
             capture_output=True,
             text=True,
