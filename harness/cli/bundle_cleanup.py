@@ -7,20 +7,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.errors import PrerequisiteError
-from harness.plan import Environment
+from harness.plan import Plan
 from harness.results import VersionResult
 from harness.retention.pins import Manifest
 from harness.runs import RESULT, STEPS, UNSETTLED, RunFolder
 from harness.settings import Settings
-from harness.storage.model_store import MANIFEST, ModelStore, find_bundle_path, name_bundle, open_store
+from harness.storage.model_store import MANIFEST, BundleStore, find_bundle_path, name_bundle
 from harness.stored_json import parse_json
-from harness.targets.base import open_settleable
-
-if TYPE_CHECKING:
-    from harness.tracking.used_models import UsedModels
+from harness.targets.base import open_bundle_keeper, open_settleable
+from harness.used_models import BundleRecords, UsedModels
 
 _MOST_TIME_BETWEEN_FILES = timedelta(hours=1)
 """A copy in which nothing has changed for longer is not being made any more."""
@@ -32,8 +29,8 @@ class RemovableBundles:
 
     bundles: dict[str, str] = field(default_factory=dict)
     """URI of each, also of broken copies, to the MLflow run that trained its models."""
-    environment: Environment | None = None
-    """That of the run, as this machine reaches it; ``None`` if there are no bundles."""
+    records: BundleRecords | None = None
+    """The run's model store and MLflow; ``None`` if there are no bundles."""
 
     def remove(self) -> None:
         """Remove them, and the tags in MLflow that name them.
@@ -41,14 +38,12 @@ class RemovableBundles:
         Raises:
             PrerequisiteError: One can't be removed, or MLflow doesn't answer.
         """
-        if self.environment is None or not self.bundles:
+        if self.records is None or not self.bundles:
             return
-        from harness.tracking.used_models import forget_bundles
-
-        store = open_store(self.environment.model_store, self.environment.accounts, create=False)
+        store = self.records.store
         for uri in self.bundles:
             store.remove_all(store.find_path(uri))
-        forget_bundles(self.environment.tracking_uri, self.bundles)
+        self.records.forget(self.bundles)
 
 
 class BundleCleanup:
@@ -72,7 +67,7 @@ class BundleCleanup:
         running = [run.started for run in kept if run.is_running]
         self._unchanged_since = min([datetime.now(UTC) - _MOST_TIME_BETWEEN_FILES, *running])
         self._removed = removed
-        self._used: dict[tuple[str, str], UsedModels] = {}
+        self._used: dict[tuple[str, ...], UsedModels] = {}
 
     def find(self, run: RunFolder) -> RemovableBundles:
         """Return the bundles that can be removed with a run.
@@ -85,15 +80,27 @@ class BundleCleanup:
         except PrerequisiteError:  # It has none, or another version of the harness has written it.
             return RemovableBundles()
         trained = [each for each in versions if each.run_id and not self._is_kept(each.run_id)]
-        if not trained or (target := open_settleable(self._settings, run)) is None:
+        if not trained or (records := self._open_records(run, plan)) is None:
             return RemovableBundles()
-        environment = target.reach(plan.environment)
-        store = open_store(environment.model_store, environment.accounts, create=False)
-        found = dict(self._list_bundles(store, trained, plan.scenario.table.name))
-        return RemovableBundles(dict(self._select_unused(found, environment)), environment)
+        found = dict(self._list_bundles(records.store, trained, plan.scenario.table.name))
+        used_by = (plan.environment.target, plan.environment.tracking_uri, plan.environment.experiment)
+        return RemovableBundles(dict(self._select_unused(found, records, used_by)), records)
+
+    def _open_records(self, run: RunFolder, plan: Plan) -> BundleRecords | None:
+        if (target := open_settleable(self._settings, run)) is not None:
+            # Imported here, as it is rarely needed: MLflow takes seconds.
+            from harness.tracking.tracked_bundles import TrackedBundles
+
+            return TrackedBundles(target.reach(plan.environment))
+        if (keeper := open_bundle_keeper(self._settings, run)) is None:
+            return None
+        if (records := keeper.open_bundles(plan.environment)) is None:
+            store = plan.environment.model_store
+            self.stays[f"The bundles in {store} stay: this machine has no credential for it."] = None
+        return records
 
     def _list_bundles(
-        self, store: ModelStore, versions: Sequence[VersionResult], table: str
+        self, store: BundleStore, versions: Sequence[VersionResult], table: str
     ) -> Iterator[tuple[str, str]]:
         """Yield the URI of each bundle and broken copy of some versions, with their MLflow run."""
         for version in versions:
@@ -121,22 +128,18 @@ class BundleCleanup:
             return False
         return True
 
-    def _select_unused(self, bundles: dict[str, str], environment: Environment) -> Iterator[tuple[str, str]]:
+    def _select_unused(
+        self, bundles: dict[str, str], records: BundleRecords, experiment: tuple[str, ...]
+    ) -> Iterator[tuple[str, str]]:
         """Yield those bundles that nobody uses, as far as MLflow knows; it is only asked if there are any."""
         for uri, training in bundles.items():
-            used = self._read_used(environment.tracking_uri, environment.experiment)
+            if experiment not in self._used:
+                self._used[experiment] = records.read_used()
+            used = self._used[experiment]
             if reason := used.explain_use(uri, training, self._removed):
                 self._keep(uri, reason)
             else:
                 yield uri, training
-
-    def _read_used(self, uri: str, experiment: str) -> UsedModels:
-        # Imported here, as it is rarely needed: MLflow takes seconds.
-        from harness.tracking.used_models import UsedModels
-
-        if (uri, experiment) not in self._used:
-            self._used[uri, experiment] = UsedModels.read(uri, experiment)
-        return self._used[uri, experiment]
 
     def _keep(self, uri: str, reason: str) -> None:
         self.stays[f"The bundle {uri} stays: {reason}."] = None

@@ -34,6 +34,11 @@ def find_account(uri: StorageUri, accounts: Sequence[Account]) -> Account:
     raise make_credential_error(uri.account, str(uri))
 
 
+def has_credential(accounts: Sequence[Account], uri: str) -> bool:
+    """Return whether the storage account of a URI is among those with a credential."""
+    return StorageUri.parse(uri).account in {account.name for account in accounts}
+
+
 class Blobs:
     """Files below a root in a container.
 

@@ -33,8 +33,8 @@ def _is_bundle_name(path: str) -> bool:
     return _BUNDLE_NAME.fullmatch(path.rpartition("/")[2]) is not None
 
 
-class ModelStore(Protocol):
-    """Files, named by their path relative to the store's root."""
+class BundleStore(Protocol):
+    """Published bundles, to be found and removed; files are named by their path relative to the root."""
 
     def uri(self, path: str) -> str:
         """Return the URI of a path, for Spark to read."""
@@ -45,6 +45,16 @@ class ModelStore(Protocol):
     def read(self, path: str) -> str | None:
         """Return the text of a file, or ``None`` if it doesn't exist."""
 
+    def is_unfinished(self, path: str, before: datetime) -> bool:
+        """Return whether a path is a copy without a manifest in which nothing has changed since a time."""
+
+    def remove_all(self, path: str) -> None:
+        """Remove a folder with everything in it, if it exists."""
+
+
+class ModelStore(BundleStore, Protocol):
+    """A store that bundles can be copied to."""
+
     def digest(self, path: str) -> str | None:
         """Return the SHA-256 of a file's content, read back from the store; ``None`` if it doesn't exist."""
 
@@ -54,17 +64,11 @@ class ModelStore(Protocol):
     def list_unfinished(self, before: datetime) -> Sequence[str]:
         """Return the paths of copies without a manifest in which nothing has changed since a time."""
 
-    def is_unfinished(self, path: str, before: datetime) -> bool:
-        """Return whether a path is a copy without a manifest in which nothing has changed since a time."""
-
     def put(self, path: str, file: Path) -> None:
         """Copy a local file; it appears whole or not at all."""
 
     def write(self, path: str, text: str) -> None:
         """Write a text file; it appears whole or not at all."""
-
-    def remove_all(self, path: str) -> None:
-        """Remove a folder with everything in it, if it exists."""
 
 
 def open_store(uri: str, accounts: Sequence[Account], *, create: bool = True) -> ModelStore:
@@ -89,13 +93,13 @@ def open_store(uri: str, accounts: Sequence[Account], *, create: bool = True) ->
     return FolderStore(Path(uri.removeprefix("file://")))
 
 
-def holds_bundle(store: ModelStore, uri: str | None) -> bool:
+def holds_bundle(store: BundleStore, uri: str | None) -> bool:
     """Return whether a URI is that of a bundle in a store."""
     path = find_bundle_path(store, uri)
     return path is not None and store.read(f"{path}/{MANIFEST}") is not None
 
 
-def find_bundle_path(store: ModelStore, uri: str | None) -> str | None:
+def find_bundle_path(store: BundleStore, uri: str | None) -> str | None:
     """Return the path of a bundle, whether it exists or not; ``None`` if its URI isn't in the store."""
     table, _, name = (path := "/".join((uri or "").rsplit("/", 2)[1:])).partition("/")
     is_bundle = _BUNDLE_NAME.fullmatch(name) is not None and table not in ("", ".", "..")

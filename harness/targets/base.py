@@ -26,6 +26,7 @@ from harness.targets.registry import (
 )
 from harness.targets.target_definition import TargetDefinition
 from harness.tracked_run import TrackedRun
+from harness.used_models import BundleRecords
 
 Report = Callable[[str], None]
 """Shows the user one line."""
@@ -199,6 +200,17 @@ class SearchesRuns(Protocol):
 
 
 @runtime_checkable
+class KeepsBundles(Protocol):
+    """A target whose own client reads the bundles that its runs have published."""
+
+    def open_bundles(self, environment: Environment) -> BundleRecords | None:
+        """Return access to the bundles of runs in an environment.
+
+        ``None`` if this machine has no credential for their store.
+        """
+
+
+@runtime_checkable
 class SchedulableTarget(Target, Schedulable, Protocol):
     """A target that runs scenarios now and on a schedule."""
 
@@ -270,6 +282,14 @@ def open_settleable(settings: Settings, run: RunFolder) -> Settleable | None:
     if not definition.can_settle:
         return None
     return _open_capable(Settleable, definition, settings, lambda _line: None)  # type: ignore[type-abstract] # As above.
+
+
+def open_bundle_keeper(settings: Settings, run: RunFolder) -> KeepsBundles | None:
+    """Open the target of an earlier run; return ``None`` if this machine's clients read its bundles."""
+    definition = find_definition(run.target or FALLBACK)
+    if not definition.has_own_bundles:
+        return None
+    return _open_capable(KeepsBundles, definition, settings, lambda _line: None)  # type: ignore[type-abstract] # As above.
 
 
 def open_schedulable(settings: Settings, report: Report) -> SchedulableTarget:

@@ -35,6 +35,8 @@ class TargetDefinition:
     """Whether it runs an MLflow server for this machine (:class:`~harness.targets.base.TracksRuns`)."""
     searches_runs: bool = False
     """Whether its own client searches its runs (:class:`~harness.targets.base.SearchesRuns`)."""
+    has_own_bundles: bool = False
+    """Whether its own client reads the bundles of its runs (:class:`~harness.targets.base.KeepsBundles`)."""
     can_attach: bool = False
     """Whether another command can follow a run (:class:`~harness.targets.base.Attachable`)."""
     can_settle: bool = False

@@ -39,6 +39,7 @@ DATABRICKS = TargetDefinition(
     implementation="harness.targets.databricks.databricks_target:Databricks",
     is_local=False,
     searches_runs=True,
+    has_own_bundles=True,
     can_attach=True,
     can_schedule=True,
     can_sweep=True,

@@ -26,7 +26,7 @@ from harness.results import Result
 from harness.runs import LOG, PLAN, RESULT, RunFolder
 from harness.setting_types import Settings
 from harness.storage.accounts import select_local_accounts
-from harness.storage.blobs import Blobs
+from harness.storage.blobs import Blobs, find_account, has_credential
 from harness.storage.uris import SCHEME, VOLUMES, StorageUri
 from harness.table_names import is_table_name, normalize_table_name
 from harness.targets.base import FinishedRun
@@ -49,6 +49,7 @@ from harness.targets.databricks.cluster import (
 from harness.targets.databricks.cluster_overrides import leave_to_policy, read_overrides
 from harness.targets.databricks.experiment import search_runs
 from harness.targets.databricks.job_runs import Follower
+from harness.targets.databricks.workspace_bundles import WorkspaceBundles
 from harness.targets.databricks.workspace_files import (
     RemoteFiles,
     make_stream,
@@ -59,6 +60,7 @@ from harness.targets.databricks.workspace_files import (
 )
 from harness.targets.spark_conf import is_small, make_session_settings
 from harness.tracked_run import TrackedRun
+from harness.used_models import BundleRecords
 from harness.wheel import build_wheel, require_installed_dependencies
 
 if TYPE_CHECKING:
@@ -173,6 +175,14 @@ class Databricks:
         """Return the runs of the experiment that meet a condition of MLflow's search, newest first."""
         return search_runs(self.workspace, self.experiment, condition)
 
+    def open_bundles(self, environment: Environment) -> BundleRecords | None:
+        """Return access to the bundles of runs; ``None`` without a credential for their store."""
+        accounts = select_local_accounts(self._settings)
+        store = environment.model_store
+        if not store.startswith(VOLUMES) and not has_credential(accounts, store):
+            return None
+        return WorkspaceBundles(self.workspace, environment, accounts)
+
     def locate_source(self, source: SourceData) -> SourceData:
         """Return the source in the workspace; a local file is uploaded to a path with its digest."""
         path = path_on_this_machine(source.uri)
@@ -270,10 +280,10 @@ class Databricks:
         if lake.startswith(VOLUMES):
             open_files(self.workspace, lake).remove_folder(f"{lake}/runs/{run_id}")
             return
-        root = StorageUri.parse(lake)
-        accounts = {account.name: account for account in select_local_accounts(self._settings)}
-        if root.account in accounts:
-            Blobs(root, accounts[root.account]).remove_all(f"runs/{run_id}")
+        accounts = select_local_accounts(self._settings)
+        if has_credential(accounts, lake):
+            root = StorageUri.parse(lake)
+            Blobs(root, find_account(root, accounts)).remove_all(f"runs/{run_id}")
         else:
             self._report(f"The table remains at {lake}/runs/{run_id}: this machine has no credential for it.")
 

@@ -180,6 +180,26 @@ class VolumeFiles:
                 return []
         return [(_base_name(entry.path), bool(entry.is_directory)) for entry in entries]
 
+    def find_last_change(self, folder: str) -> datetime | None:
+        """Return when a file in a folder has last changed; ``None`` if there is none.
+
+        The API has no time for a folder.
+        """
+        from databricks.sdk.errors import NotFound
+
+        with translate_errors(self._workspace, f"list {folder}"):
+            try:
+                entries = list(self._workspace.files.list_directory_contents(folder))
+            except NotFound:
+                return None
+        within = (self.find_last_change(each.path or "") for each in entries if each.is_directory)
+        changes = [
+            datetime.fromtimestamp((each.last_modified or 0) / 1000, UTC)
+            for each in entries
+            if not each.is_directory
+        ]
+        return max([*changes, *filter(None, within)], default=None)
+
     def remove_file(self, path: str) -> None:
         """Remove a file if it exists."""
         from databricks.sdk.errors import NotFound

@@ -1,14 +1,13 @@
-"""Which trained models are still in use, as far as MLflow knows."""
+"""Which trained models and published bundles are still in use, as far as MLflow knows."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from harness.retention.pins import search_models
-from harness.storage.tracking_store import find_missing_store
+from harness.storage.model_store import BundleStore
 from harness.tracked_names import BUNDLE_TAG, REUSED_TAG, RUN_TAG
-from harness.tracking.lineage import iterate_runs, open_client, require_store
 
 
 @dataclass(frozen=True)
@@ -19,27 +18,6 @@ class UsedModels:
     """MLflow's id of each run to its tags."""
     registered: frozenset[str]
     """Ids of the MLflow runs that trained a registered model."""
-
-    @classmethod
-    def read(cls, uri: str, experiment: str) -> UsedModels:
-        """Read what MLflow knows.
-
-        Args:
-            uri: MLflow's tracking URI.
-            experiment: Name of the experiment.
-
-        Raises:
-            PrerequisiteError: MLflow doesn't answer, or its store can't be read.
-        """
-        if find_missing_store(uri) is not None:
-            return cls({}, frozenset())
-        require_store(uri)
-        with open_client(uri) as client:
-            found = client.get_experiment_by_name(experiment)
-            runs = [] if found is None else list(iterate_runs(client, found.experiment_id, ""))
-            ids = [str(run.info.run_id) for run in runs]
-            registered = frozenset(model.run_id for model in search_models(client, ids))
-            return cls({run_id: run.data.tags for run_id, run in zip(ids, runs, strict=True)}, registered)
 
     def explain_use(self, bundle: str, training: str, removed: Collection[str]) -> str:
         """Return why a bundle must stay, as the end of a sentence; empty if nobody uses it.
@@ -66,14 +44,27 @@ class UsedModels:
         return ""
 
 
-def forget_bundles(uri: str, bundles: Mapping[str, str]) -> None:
-    """Remove the tags that name bundles which no longer exist.
+class BundleRecords(Protocol):
+    """Published bundles: the store that has their files, and MLflow's records of them."""
 
-    Args:
-        uri: MLflow's tracking URI.
-        bundles: URI of each bundle to the MLflow run that trained its models.
-    """
-    with open_client(uri) as client:
-        for bundle, training in bundles.items():
-            if client.get_run(training).data.tags.get(BUNDLE_TAG) == bundle:
-                client.delete_tag(training, BUNDLE_TAG)
+    @property
+    def store(self) -> BundleStore:
+        """The store with the bundles' files.
+
+        Raises:
+            PrerequisiteError: It doesn't answer, or this machine has no credential for it.
+        """
+
+    def read_used(self) -> UsedModels:
+        """Return what MLflow knows about models in use.
+
+        Raises:
+            PrerequisiteError: MLflow doesn't answer, or refuses the request.
+        """
+
+    def forget(self, bundles: Mapping[str, str]) -> None:
+        """Remove the tags that name bundles which no longer exist.
+
+        Args:
+            bundles: URI of each bundle to the MLflow run that trained its models.
+        """
