@@ -15,6 +15,8 @@ from typing import Literal
 UNLABELLED_ROWS = "unlabelled_rows"
 ADDED = "added_"
 """Prefix of a metric that is computed only on the held-out rows that the version added."""
+CHAMPION = "champion_"
+"""Prefix of a metric of the champion."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Metric:
     """Whether it is also computed separately on the held-out rows that the version added."""
     on_explained: bool = False
     """Whether it depends on which rows are explained."""
+    of_champion: bool = False
+    """Whether it measures the champion, not the model that is trained now."""
 
 
 _DEFINITIONS = (
@@ -186,10 +190,36 @@ def _make_added(metric: Metric) -> Metric:
     )
 
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in _add_metrics_on_added_rows(_DEFINITIONS)}
+def _make_champions(metric: Metric) -> Metric:
+    return replace(
+        metric,
+        name=f"{CHAMPION}{metric.name}",
+        meaning=f"the same of the champion: {metric.meaning}",
+        classes=metric.classes
+        and Classes(f"{CHAMPION}{metric.classes.rows}", f"{CHAMPION}{metric.classes.positives}"),
+        standard_error=metric.standard_error and f"{CHAMPION}{metric.standard_error}",
+        on_added=False,
+        of_champion=True,
+    )
+
+
+def name_on_added(metric: str) -> str:
+    """Return the name of a metric on held-out rows if it is only computed on added ones."""
+    if metric.startswith(CHAMPION):
+        return f"{CHAMPION}{ADDED}{metric.removeprefix(CHAMPION)}"
+    return f"{ADDED}{metric}"
+
+
+_OF_MODEL = tuple(_add_metrics_on_added_rows(_DEFINITIONS))
+_ON_HELD_OUT = tuple(each for each in _OF_MODEL if each.name.removeprefix(ADDED).startswith("test_"))
+METRICS: dict[str, Metric] = {
+    metric.name: metric for metric in (*_OF_MODEL, *map(_make_champions, _ON_HELD_OUT))
+}
 """Every metric by name, in the order in which reports show them."""
 HELD_OUT_METRICS = tuple(name for name, metric in METRICS.items() if metric.on_added)
 """Metrics on held-out rows, each of which also exists for added rows."""
+CHAMPION_METRICS = tuple(name for name, metric in METRICS.items() if metric.of_champion)
+"""Metrics of the champion on held-out rows, and on added ones."""
 QUALITY_METRICS = tuple(name for name, metric in METRICS.items() if metric.better)
 """Metrics of which some values are better than others."""
 EXPLANATION_METRICS = tuple(name for name, metric in METRICS.items() if metric.on_explained)

@@ -351,6 +351,31 @@ class WeakSegment(Record):
     roc_auc_se: float
 
 
+class Difference(Record):
+    """The difference of a metric between the model that is trained now and the champion, on the same rows."""
+
+    value: float
+    standard_error: MeasuredValue
+    """Paired; of a ROC AUC by DeLong's method, of the others by a bootstrap. None if it wasn't computed."""
+
+
+class ChampionResult(Record):
+    """The champion, scored on the held-out rows of one version; its metrics are among the version's."""
+
+    model: str
+    """The model's URI, with a version in place of an alias."""
+    rows: Literal["all", "added", "none"]
+    """The held-out rows that count: those that the champion can't have been trained on."""
+    reason: str = ""
+    """Why not all of them count, as the rest of a sentence; empty if they do."""
+    input_problems: tuple[str, ...] = ()
+    """How the table doesn't fit the model's input: ``column term is string, the model expects int``."""
+    differences: dict[str, Difference] = {}
+    """Metric to the difference."""
+    roc: tuple[RocPoint, ...] = ()
+    calibration: tuple[CalibrationBin, ...] = ()
+
+
 class VersionResult(Record):
     """One version of the table, the run that trained on it, and all measurements."""
 
@@ -414,6 +439,8 @@ class VersionResult(Record):
     explanations: dict[str, FeatureExplanation] = {}
     explanations_reason: str = ""
     """Why the explanations prove nothing; empty if they do."""
+    champion: ChampionResult | None = None
+    """The champion on this version; None if the scenario names none."""
     bundle: str | None = None
     """URI of the published bundle."""
     bounds: tuple[BoundResult, ...] = ()

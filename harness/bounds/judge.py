@@ -5,7 +5,7 @@ A bound on a number that could not be measured or compared is not proven, which 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.bounds import measured_values
@@ -20,11 +20,12 @@ from harness.bounds.explanation_bounds import (
 from harness.bounds.measured_values import Value, assess_number, explain_other_rows
 from harness.bounds.quantities import (
     depends_on_explanations,
+    explain_champion,
     explain_missing_number,
     measure_quantity,
     rests_on_weights,
 )
-from harness.bounds.specs import list_bound_specs, list_label_bounds
+from harness.bounds.specs import list_bound_specs, list_label_bounds, make_input_bound
 from harness.bounds.text_bounds import TEXTS
 from harness.metrics import UNLABELLED_ROWS
 from harness.results import BoundResult, MeasuredValue, Verdict, VersionResult
@@ -54,6 +55,8 @@ def judge_versions(
     for bound in judge(list_label_bounds(scenario), measured):
         if bound.verdict is Verdict.FAIL:
             bounds[bound.spec.version].append(bound)
+    for version in measured:
+        bounds[version.name] += _judge_input(version)
     return tuple(each.model_copy(update={"bounds": tuple(bounds[each.name])}) for each in measured)
 
 
@@ -148,6 +151,8 @@ class _Judge:
         reference = spec.reference
         if reference is None:
             return self._measure_number(spec, version)
+        if reference.is_champion:
+            return self._measure_against_champion(spec, version)
         if spec.quantity.kind in (DRIFT, *AGREEMENTS):
             earlier = self.versions.get(reference.version)
             if earlier is None:
@@ -161,6 +166,19 @@ class _Judge:
             if spec.relative
             else measured_values.compute_change(now, before)
         )
+
+    def _measure_against_champion(self, spec: BoundSpec, version: VersionResult) -> Value:
+        """Measure the difference between the model that is trained now and the champion."""
+        now = self._measure_number(spec, version)
+        if now.reason:
+            return Value(None, now.reason)
+        difference = None if version.champion is None else version.champion.differences.get(spec.metric)
+        if difference is None:
+            why = explain_champion(version) or f"the champion's {spec.metric} could not be measured"
+            return Value(None, f"at {version.name}, {why}")
+        if difference.standard_error is None:
+            return Value(difference.value, f"the difference has no standard error at {version.name}")
+        return Value(difference.value, standard_error=difference.standard_error)
 
     def _measure_reference(self, spec: BoundSpec, reference: Reference, version: VersionResult) -> Value:
         """Measure the number that a change is compared with."""
@@ -205,6 +223,18 @@ class _Judge:
         return assess_number(spec.metric, number, version.metrics, version.name, self.proof)
 
 
+def _judge_input(version: VersionResult) -> Iterator[BoundResult]:
+    """Yield a failed bound if a version's columns don't fit the champion's input."""
+    if version.champion is not None and version.champion.input_problems:
+        yield BoundResult(
+            spec=make_input_bound(version.name),
+            measured=None,
+            found="; ".join(version.champion.input_problems),
+            distance=None,
+            verdict=Verdict.FAIL,
+        )
+
+
 def describe_labels(version: VersionResult) -> str:
     """Return the unexpected values of the label with their numbers of rows; empty if there are none."""
     counts = version.unlabelled.items()
@@ -223,6 +253,11 @@ def _judge_number(spec: BoundSpec, comparison: Comparison, value: Value) -> Boun
     reason = value.reason
     if distance is None:
         reason = reason or f"{spec.metric} is too far from the limit to be compared"
+    elif not reason and abs(distance) < value.standard_error:
+        reason = (
+            f"the standard error of the difference is {value.standard_error:.2g}, more than the "
+            f"{abs(distance):.2g} between it and the limit"
+        )
     verdict = Verdict.NOT_PROVEN
     if distance is not None and not reason:
         verdict = Verdict.PASS if distance >= 0 else Verdict.FAIL

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from harness.metrics import ADDED, EXPLANATION_METRICS, HELD_OUT_METRICS, METRICS, Classes
+from harness.metrics import ADDED, CHAMPION, EXPLANATION_METRICS, HELD_OUT_METRICS, METRICS, Classes
 from harness.results import MeasuredValue, VersionResult
 from harness.scenario.bound_spec import Comparison
 from harness.scenario.proof import Proof
@@ -22,6 +22,8 @@ class Value:
 
     number: MeasuredValue
     reason: str = ""
+    standard_error: float = 0.0
+    """If it is larger than the distance to a limit, the number proves nothing about the limit."""
 
 
 def assess_number(
@@ -91,8 +93,9 @@ def explain_missing(metric: str, metrics: Mapping[str, MeasuredValue]) -> str:
         metric: Its name in reports.
         metrics: The metrics of the version.
     """
-    if metric.removeprefix(ADDED) in HELD_OUT_METRICS:
-        return _explain_missing_on_held_out(metric, metrics)
+    owner = CHAMPION if metric.startswith(CHAMPION) else ""
+    if metric.removeprefix(owner).removeprefix(ADDED) in HELD_OUT_METRICS:
+        return _explain_missing_on_held_out(metric, metrics, owner)
     if metric == "cv_roc_auc" and metrics.get("train_positives") is not None:
         return "a fold has rows of one class only, or a score that is not a number"
     if metric in EXPLANATION_METRICS:
@@ -100,9 +103,9 @@ def explain_missing(metric: str, metrics: Mapping[str, MeasuredValue]) -> str:
     return ""
 
 
-def _explain_missing_on_held_out(metric: str, metrics: Mapping[str, MeasuredValue]) -> str:
-    prefix = ADDED if metric.startswith(ADDED) else ""
-    rows, positives = (metrics.get(f"{prefix}{each}") for each in ("test_rows", "test_positives"))
+def _explain_missing_on_held_out(metric: str, metrics: Mapping[str, MeasuredValue], owner: str) -> str:
+    prefix = ADDED if metric.removeprefix(owner).startswith(ADDED) else ""
+    rows, positives = (metrics.get(f"{owner}{prefix}{each}") for each in ("test_rows", "test_positives"))
     if rows is None:
         is_first = prefix and metrics
         return NO_ADDED_ROWS if is_first else ""

@@ -18,7 +18,16 @@ from harness.bounds.measured_values import (
     measure_weight,
     measure_writer_version,
 )
-from harness.metrics import ADDED, ANY_NUMBER, COUNTS, EXPLANATION_METRICS, METRICS, SHARES, Domain
+from harness.metrics import (
+    ANY_NUMBER,
+    CHAMPION_METRICS,
+    COUNTS,
+    EXPLANATION_METRICS,
+    METRICS,
+    SHARES,
+    Domain,
+    name_on_added,
+)
 from harness.results import MeasuredValue, VersionResult
 from harness.scenario.bound_spec import Quantity
 from harness.scenario.expectations import ADDED_ROWS, ALL_ROWS, Bounds, Expect
@@ -165,12 +174,12 @@ class Number:
     @property
     def needs_model(self) -> bool:
         """Whether only a trained version has it."""
-        return self.kind.needs_model
+        return self.kind.needs_model and self.own_name not in CHAMPION_METRICS
 
     def quantity(self, on: str) -> Quantity:
         """Return what a bound is on: the number itself, or that of only the added rows or of a segment."""
         if on == ADDED_ROWS:
-            return Quantity(kind=self.kind.name, name=ADDED + self.own_name, on_added=True)
+            return Quantity(kind=self.kind.name, name=name_on_added(self.own_name), on_added=True)
         segment = "" if on == ALL_ROWS else on
         return Quantity(kind=self.kind.name, name=self.own_name, segment=segment)
 
@@ -203,23 +212,37 @@ def explain_missing_number(quantity: Quantity, version: VersionResult) -> str:
     if kind is not None and kind.needs_added:
         return _explain_missing_on_added(version)
     match quantity.kind:
+        case "metric" if quantity.name in CHAMPION_METRICS:
+            reason = explain_champion(version)
         case "nulls":
-            return f"the version has no column '{quantity.name}'"
+            reason = f"the version has no column '{quantity.name}'"
         case "coefficient":
-            return f"the model has no coefficient of '{quantity.name}'"
+            reason = f"the model has no coefficient of '{quantity.name}'"
         case "weight" | "share":
             has_none = quantity.name not in version.explanations
             zero = "all weights are 0: the prediction doesn't depend on any feature"
-            return f"no explanation has a weight of '{quantity.name}'" if has_none else zero
+            reason = f"no explanation has a weight of '{quantity.name}'" if has_none else zero
         case "protocol.reader" | "protocol.writer":
-            return "its commit is unknown"
-    return ""
+            reason = "its commit is unknown"
+        case _:
+            reason = ""
+    return reason
 
 
 def _explain_missing_on_added(version: VersionResult) -> str:
     if version.added is None:
         return NO_ADDED_ROWS
     return "no row was added" if not version.added.added.rows else "no added row has a label"
+
+
+def explain_champion(version: VersionResult) -> str:
+    """Return why a champion's number is missing, as the rest of a sentence; empty if that isn't known."""
+    champion = version.champion
+    if champion is None:
+        return "the champion was not scored"
+    if champion.input_problems:
+        return f"the version breaks the champion's input: {'; '.join(champion.input_problems)}"
+    return champion.reason
 
 
 def rests_on_weights(quantity: Quantity) -> bool:

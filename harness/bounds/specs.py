@@ -11,7 +11,7 @@ from harness.bounds.quantities import NUMBERS, Number, depends_on_explanations, 
 from harness.bounds.standard import CHECKS, STANDARD
 from harness.bounds.text_bounds import TEXTS
 from harness.errors import Location
-from harness.metrics import DATA_METRICS, UNLABELLED_ROWS
+from harness.metrics import CHAMPION_METRICS, DATA_METRICS, UNLABELLED_ROWS
 from harness.scenario.bound_spec import (
     CHANGE_COMPARISONS,
     VALUE_COMPARISONS,
@@ -25,6 +25,7 @@ from harness.scenario.expectations import (
     ADDED_ROWS,
     FIRST,
     PREVIOUS,
+    AgainstChampion,
     Agreement,
     Baseline,
     Bound,
@@ -34,6 +35,9 @@ from harness.scenario.expectations import (
 )
 from harness.scenario.model import Scenario, Version
 from harness.scenario.text_checks import explain_not_earlier
+
+CHAMPION_INPUT = "champion_input"
+"""Kind and name of the bound that a version's columns fit the champion's input."""
 
 
 def list_bound_specs(scenario: Scenario) -> tuple[BoundSpec, ...]:
@@ -89,9 +93,16 @@ def needs_model(spec: BoundSpec) -> bool:
     if kind in AGREEMENTS:
         return True
     return (
-        name not in DATA_METRICS
+        name not in (*DATA_METRICS, *CHAMPION_METRICS)
         if kind == "metric"
         else NUMBERS[kind].needs_model and not NUMBERS[kind].needs_added
+    )
+
+
+def needs_champion(spec: BoundSpec) -> bool:
+    """Return whether the bounded quantity can't be measured without scoring the champion."""
+    return spec.quantity.name in CHAMPION_METRICS or (
+        spec.reference is not None and spec.reference.is_champion
     )
 
 
@@ -160,6 +171,9 @@ class _VersionBounds:
                 version=version, run=bound.baseline.source, may_differ=bound.baseline.may_differ
             )
             yield from _list_change_limits(bound.baseline, "baseline", other)
+        if bound.champion is not None:
+            champion = Reference(version=self._version_name, is_champion=True)
+            yield from _list_change_limits(bound.champion, "champion", champion)
 
     def _list_text_bounds(self, expect: Expect) -> Iterator[BoundSpec]:
         previous = self._resolve_earlier(PREVIOUS)
@@ -230,6 +244,19 @@ class _VersionBounds:
         return spec.model_copy(update={"must_fail": True}) if is_caught else spec
 
 
+def make_input_bound(version: str) -> BoundSpec:
+    """Return the bound that a version's columns fit the champion's input."""
+    return BoundSpec(
+        version=version,
+        quantity=Quantity(kind=CHAMPION_INPUT),
+        metric=CHAMPION_INPUT,
+        kind="is",
+        expected="the columns that the champion expects",
+        is_implicit=True,
+        location=BoundLocation(root=("champion",)),
+    )
+
+
 def _make_label_bound(version: str) -> BoundSpec:
     return BoundSpec(
         version=version,
@@ -242,7 +269,9 @@ def _make_label_bound(version: str) -> BoundSpec:
     )
 
 
-def _list_change_limits(difference: Change | Baseline, key: str, reference: Reference) -> Iterator[_Limit]:
+def _list_change_limits(
+    difference: Change | Baseline | AgainstChampion, key: str, reference: Reference
+) -> Iterator[_Limit]:
     for comparison in CHANGE_COMPARISONS:
         value: float | None = getattr(difference, comparison.key)
         if value is not None:
@@ -250,7 +279,7 @@ def _list_change_limits(difference: Change | Baseline, key: str, reference: Refe
                 comparison,
                 value,
                 (key, comparison.key),
-                relative=difference.relative,
+                relative=not isinstance(difference, AgainstChampion) and difference.relative,
                 reference=reference,
             )
 

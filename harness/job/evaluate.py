@@ -397,14 +397,14 @@ def evaluate(
         exploded = rows.join(parts.named, KEY).withColumn(_GROUP, F.explode("parts"))
         groups = groups.unionByName(exploded.select(*groups.columns))
     scores = score_groups(groups, [_GROUP])
-    metrics = _name_metrics(scores.get((_ALL,)), "")
+    metrics = name_metrics(scores.get((_ALL,)), "")
     if parts.before is not None:
-        metrics |= _name_metrics(scores.get((_NEW,)), ADDED)
+        metrics |= name_metrics(scores.get((_NEW,)), ADDED)
     metrics |= more(rows)
     return HeldOut(
         metrics,
         compute_curves(rows, scores.get((_ALL,))),
-        segments={name: _name_metrics(scores.get((f"{SEGMENT}{name}",)), "") for name in parts.segments},
+        segments={name: name_metrics(scores.get((f"{SEGMENT}{name}",)), "") for name in parts.segments},
         weakest=find_weakest(scores, parts.min_class_rows),
         scores={} if parts.before is None else count_scores(scored),
     )
@@ -416,7 +416,7 @@ def score_rows(model: Any, rows: DataFrame) -> DataFrame:
     return predicted.select(KEY, LABEL, vector_to_array(F.col("probability"))[1].alias(SCORE))
 
 
-def _name_metrics(scores: Scores | None, prefix: str) -> dict[str, MeasuredValue]:
+def name_metrics(scores: Scores | None, prefix: str) -> dict[str, MeasuredValue]:
     """Return the metrics of a group with a prefix; of no rows, counts are 0 and the others ``None``."""
     if scores is None:
         return {f"{prefix}{name}": 0.0 if _is_count(name) else None for name in FORMULAS}

@@ -18,7 +18,7 @@ from typing import Any
 import mlflow.spark
 from pyspark.ml import PipelineModel
 
-from harness.bundles import DEPENDS_ON, EXPLAINER, FEATURIZER
+from harness.bundles import CLASSIFIER, DEPENDS_ON, EXPLAINER, FEATURIZER
 from harness.errors import JobError
 from harness.files import digest_files, sha256_of, write_text
 from harness.job.check_version import CheckedVersion
@@ -163,6 +163,11 @@ class StoredModels:
     def featurizer(self) -> PipelineModel:
         """The featurizer."""
         return self._read(FEATURIZER)
+
+    @cached_property
+    def classifier(self) -> Any:
+        """The classifier."""
+        return self._read(CLASSIFIER)
 
     @cached_property
     def explainer(self) -> Explainer:

@@ -11,11 +11,13 @@ from typing import Any
 
 from harness import bundles
 from harness.bounds.judge import allows_publishing, decide_verdict, judge_versions
+from harness.bounds.specs import list_bound_specs, needs_champion
 from harness.bounds.standard import compares_added_rows
 from harness.errors import ScenarioError
 from harness.events import Announcement, Event
 from harness.job import bundle
 from harness.job.added_rows import describe_added_rows
+from harness.job.champion import Champion, open_champion, score_version
 from harness.job.changed_columns import describe_changed_columns
 from harness.job.check_version import CheckedVersion, check_version, reopen_check
 from harness.job.compare_rows import explain_rows, find_moves, list_unexplained_keys, store_predictions
@@ -81,12 +83,14 @@ def run(job: Job) -> Result:
     """Run the job: the list of its steps."""
     try:
         open_stores(job)
+        champion = None if job.plan.scenario.champion is None else open_champion(job)
         pipeline = open_pipeline(job.spark, job.plan, job.scratch)
         built = build_versions(job)
         checked = check_versions(job, built)
         known = find_known_models(job, checked)
         prepared = describe_and_prepare(job, pipeline, checked, known)
         trained = train_versions(job, pipeline, prepared, known)
+        score_champion(job, champion, checked, trained)
         compare_rows(job, trained)
         verdict = judge(job)
         publish_and_draw(job, trained)
@@ -310,6 +314,23 @@ def choose_probe(
     if first in known:
         return list(known[first].weights)
     return choose_probe_keys(prepared[0].samples.test, job.plan.scenario.pipeline.explainer.rows)
+
+
+def score_champion(
+    job: Job, champion: Champion | None, checked: list[CheckedVersion], trained: list[TrainedVersion]
+) -> None:
+    """Score the champion on the held-out rows of each version, beside the model that is trained there."""
+    if champion is None:
+        return
+    models = {each.result.name: each for each in trained}
+
+    def score(version: CheckedVersion) -> None:
+        with job.clock.step("champion", version.name):
+            score_version(job, champion, version, models.get(version.name))
+            job.tracker.result().log_champion(job.find_version(version.name))
+
+    needed = {spec.version for spec in list_bound_specs(job.plan.scenario) if needs_champion(spec)}
+    run_in_parallel(job, score, [each for each in checked if each.name in models or each.name in needed])
 
 
 def compare_rows(job: Job, trained: list[TrainedVersion]) -> None:

@@ -29,6 +29,7 @@ from harness.errors import PrerequisiteError, format_first_line
 from harness.events import Listener
 from harness.files import exclusive_lock
 from harness.job.tracking_requests import Patience, TrackingRequests, make_patient
+from harness.metrics import CHAMPION_METRICS
 from harness.plan import Environment, Plan
 from harness.prediction_files import FOLDER
 from harness.results import GridPoint, Result, Verdict, VersionResult
@@ -191,6 +192,13 @@ class Tracker:
         details = version.model_dump(mode="json", by_alias=True, include=_DETAILS)
         self.client.log_dict(run_id, details, "details.json")
         self._log_models(run_id, models)
+
+    def log_champion(self, version: VersionResult) -> None:
+        """Log the champion's metrics on a version to its run, unless that is an earlier one."""
+        metrics = {name: version.metrics.get(name) for name in CHAMPION_METRICS}
+        measured = {name: value for name, value in metrics.items() if value is not None}
+        if version.run_id is not None and not version.reused_from and measured:
+            self._log(version.run_id, metrics=measured)
 
     def log_predictions(self, version: VersionResult, file: Path) -> None:
         """Log the file with the predictions of a version to its run, unless that is an earlier one."""

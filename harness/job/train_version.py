@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pyspark.ml import PipelineModel
 from pyspark.ml.param import Params
@@ -66,6 +66,10 @@ class Models(Protocol):
         """The featurizer."""
 
     @property
+    def classifier(self) -> Any:
+        """The classifier, a model in Spark."""
+
+    @property
     def explainer(self) -> Explainer:
         """The explainer."""
 
@@ -76,6 +80,7 @@ class TrainedModels:
 
     folder: Path
     featurizer: PipelineModel
+    classifier: Any
     explainer: Explainer
 
 
@@ -163,7 +168,7 @@ def train_version(
         subject.version.table,
         measured.explained.weights,
         make_predictions(subject, measured),
-        TrainedModels(folder, samples.featurizer, measured.explainer),
+        TrainedModels(folder, samples.featurizer, measured.fitted.model, measured.explainer),
     )
 
 

@@ -100,10 +100,14 @@ class Reference(ScenarioPart):
     """Whether the file names the version by its position: ``previous`` or ``first``."""
     may_differ: tuple[str, ...] = ()
     """What may differ in the other run."""
+    is_champion: bool = False
+    """Whether it is the champion, at the same version."""
 
     @property
     def text(self) -> str:
         """The reference as reports write it."""
+        if self.is_champion:
+            return "the champion"
         return self.version if self.run is None else f"{self.version} of {self.run}"
 
 
@@ -189,7 +193,8 @@ class BoundSpec(ScenarioPart):
         """The bound as a person writes it, such as ``>= -0.1 since january``."""
         if self.reference is None:
             return self.limit_text
-        relation = "since" if self.reference.run is None else "compared with"
+        is_earlier = self.reference.run is None and not self.reference.is_champion
+        relation = "since" if is_earlier else "compared with"
         return f"{self.limit_text} {relation} {self.reference.text}"
 
     def to_mapping(self) -> dict[str, object]:
@@ -205,6 +210,8 @@ class BoundSpec(ScenarioPart):
         match self.reference:
             case None:
                 return {**limit, **on}
+            case Reference(is_champion=True):
+                return {"champion": limit, **on}
             case Reference(version=version, run=str(run), may_differ=aspects):
                 may_differ = {"may_differ": list(aspects)} if aspects else {}
                 return {

@@ -45,6 +45,13 @@ class Baseline(ScenarioPart):
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
 
+class AgainstChampion(ScenarioPart):
+    """A bound on the difference to the champion's metric on the same rows."""
+
+    min: Number | None = None
+    max: Number | None = None
+
+
 class Bound(ScenarioPart):
     """A bound on one number; all of its parts must hold."""
 
@@ -55,6 +62,7 @@ class Bound(ScenarioPart):
     """How far the number may be from ``equals``, as an absolute difference (default: 0)."""
     change: Change | None = None
     baseline: Baseline | None = None
+    champion: AgainstChampion | None = None
     on: str = ALL_ROWS
     """Held-out rows that a metric is measured on: ``all``, only those that were ``added``, or a segment."""
 

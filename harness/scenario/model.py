@@ -145,6 +145,9 @@ class Scenario(ScenarioPart):
     seed: Int64 = 0
     table: Table
     pipeline: Pipeline
+    champion: str | None = None
+    """The deployed model, which is scored at each version: ``models:/NAME@ALIAS``, ``models:/NAME/VERSION``,
+    ``runs:/RUN/PATH``, or the location of a bundle."""
     versions: Annotated[tuple[Version, ...], Field(min_length=1)]
     segments: dict[Identifier, str] = Field(default_factory=dict)
     """Name to SQL condition: held-out rows that are also measured separately."""

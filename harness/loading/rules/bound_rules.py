@@ -16,8 +16,14 @@ from harness.scenario.bound_spec import (
     VALUE_COMPARISONS,
     Comparison,
 )
-from harness.scenario.expectations import Baseline, Bound, Change
+from harness.scenario.expectations import AgainstChampion, Baseline, Bound, Change
 
+_Difference = Change | Baseline | AgainstChampion
+_DIFFERENCES: dict[type[_Difference], str] = {
+    Change: "change of",
+    Baseline: "difference from another run's",
+    AgainstChampion: "difference from the champion's",
+}
 _Limit = tuple[Comparison, float, float]
 """How a number is compared, with which limit, and with which tolerance."""
 
@@ -42,8 +48,8 @@ def _check_bound(number: Number, bound: Bound, at: Location) -> Iterator[Problem
             f"the bound on '{name}' has a 'tolerance' but no 'equals'; add 'equals', or remove 'tolerance'.",
             (*at, "tolerance"),
         )
-    elif not limits and bound.change is None and bound.baseline is None:
-        message = f"the bound on '{name}' has no limit; add {LIMITS_OF_VALUES}, change or baseline."
+    elif not limits and bound.change is None and bound.baseline is None and bound.champion is None:
+        message = f"the bound on '{name}' has no limit; add {LIMITS_OF_VALUES}, change, baseline or champion."
         yield Problem(message, at)
     else:
         yield from _check_empty_keys(name, bound, at)
@@ -61,21 +67,23 @@ def _check_bound(number: Number, bound: Bound, at: Location) -> Iterator[Problem
                 f"{what} names no run; add its ID, or the path of its result.", (*at, "baseline", "from")
             )
 
+    if bound.champion is not None:
+        what = f"the bound on '{name}' against the champion's"
+        yield from _check_difference(what, bound.champion, number, (*at, "champion"))
 
-def _check_difference(
-    what: str, difference: Change | Baseline, number: Number, at: Location
-) -> Iterator[Problem]:
+
+def _check_difference(what: str, difference: _Difference, number: Number, at: Location) -> Iterator[Problem]:
     limits = [*_limits(difference, CHANGE_COMPARISONS)]
     if not limits:
         yield Problem(f"{what} has no limit; add {LIMITS_OF_CHANGES}.", at)
     else:
         yield from _check_empty_keys(number.name, difference, at)
-    domain = number.domain.relative_change_domain if difference.relative else number.domain.change_domain
+    is_relative = not isinstance(difference, AgainstChampion) and difference.relative
+    domain = number.domain.relative_change_domain if is_relative else number.domain.change_domain
+    kind = _DIFFERENCES[type(difference)]
     if not _is_possible(limits, domain):
-        kind = "change of" if isinstance(difference, Change) else "difference from another run's"
         yield Problem(f"no {kind} '{number.name}' can meet its bounds ({_format_limits(limits)}).", at)
     else:
-        kind = "change of" if isinstance(difference, Change) else "difference from another run's"
         yield from _check_can_fail(f"{kind} '{number.name}'", limits, domain, at)
 
 
@@ -108,7 +116,7 @@ def _is_beyond(limit: _Limit, domain: Domain) -> bool:
     return comparison.side == "both" or not domain.low <= value <= domain.high
 
 
-def _check_empty_keys(metric: str, bound: Bound | Change | Baseline, at: Location) -> Iterator[Problem]:
+def _check_empty_keys(metric: str, bound: Bound | _Difference, at: Location) -> Iterator[Problem]:
     for name in sorted(bound.model_fields_set):
         if getattr(bound, name) is None:
             message = f"'{name}' of the bound on '{metric}' is empty; add a number, or remove it."
@@ -131,7 +139,7 @@ def _limits_of(bounds: Iterable[Bound]) -> list[_Limit]:
     return [limit for bound in bounds for limit in _limits(bound, VALUE_COMPARISONS)]
 
 
-def _limits(bound: Bound | Change | Baseline, comparisons: Iterable[Comparison]) -> Iterator[_Limit]:
+def _limits(bound: Bound | _Difference, comparisons: Iterable[Comparison]) -> Iterator[_Limit]:
     tolerance = (bound.tolerance or 0.0) if isinstance(bound, Bound) else 0.0
     for comparison in comparisons:
         limit: float | None = getattr(bound, comparison.key)

@@ -12,7 +12,16 @@ from harness.errors import Location, Problem, did_you_mean
 from harness.loading.rules.bound_rules import check_agreement, check_bounds, excludes
 from harness.loading.rules.data_rules import check_data
 from harness.loading.rules.pipeline_rules import is_feature
-from harness.metrics import ADDED, BUILT_IN_METRICS, CUSTOM_METRICS, HELD_OUT_METRICS, METRICS
+from harness.metrics import (
+    ADDED,
+    BUILT_IN_METRICS,
+    CHAMPION,
+    CHAMPION_METRICS,
+    CUSTOM_METRICS,
+    HELD_OUT_METRICS,
+    METRICS,
+    name_on_added,
+)
 from harness.scenario.expectations import ADDED_ROWS, ALL_ROWS, Agreement, Bound, Overlap
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
@@ -98,6 +107,8 @@ def _check_untrained(scope: Scope) -> Iterator[Problem]:
     if scope.is_of_models or scope.version is None:
         return
     for key in _OF_MODELS:
+        if key == "metrics" and set(scope.expect.metrics) <= set(CHAMPION_METRICS):
+            continue  # Without a champion, another rule reports them.
         if getattr(scope.expect, key):
             message = f"version '{scope.version.name}' is not trained, so it has no {key}; remove '{key}'."
             yield Problem(message, (*scope.at, key))
@@ -137,10 +148,10 @@ def _check_metric(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
         yield Problem(f"unknown metric '{name}'.{did_you_mean(name, known)}", at)
     elif name in (CUSTOM_METRICS if pipeline.use is None else BUILT_IN_METRICS):
         yield Problem(f"'{name}' is not measured for {_describe_model(pipeline)}; remove the bound.", at)
-    elif name.startswith(ADDED) and 0 in scope.applies_to:
+    elif name.removeprefix(CHAMPION).startswith(ADDED) and 0 in scope.applies_to:
         hint = ""
         if scope.version is None:
-            of_all = name.removeprefix(ADDED)
+            of_all = name.replace(ADDED, "", 1)
             hint = f"; bound '{of_all}' with 'on: added' instead, which skips the first version"
         yield Problem(f"'{name}' can't be measured at the first version, whose rows are all new{hint}.", at)
 
@@ -170,7 +181,7 @@ def _check_key(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
 
 
 def _check_added_rows(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
-    if f"{ADDED}{number.name}" not in METRICS:
+    if name_on_added(number.name) not in METRICS:
         message = f"'{number.name}' can't be measured on added rows, only 'test_' metrics can"
         yield Problem(f"{message}; remove 'on'.", at)
     elif scope.index == 0:
