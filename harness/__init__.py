@@ -37,6 +37,7 @@ def run(
     target: str | None = None,
     table: str | Path | None = None,
     versions: str | int | Sequence[str | int] | None = None,
+    champion: str | None = None,
     quiet: bool = False,
     only: Sequence[str] = (),
     fresh: bool = False,
@@ -53,6 +54,8 @@ def run(
             catalog.
         versions: Which of its versions: a number, a timestamp, ``latest``, or several of them (default:
             latest).
+        champion: The deployed model to score at each version, such as ``models:/loan@champion`` (default: the
+            scenario's).
         quiet: Show neither progress nor verdict.
         only: Which combination of the scenario's matrix, such as ``["seed=1"]``.
         fresh: Measure everything again, even if an earlier run has measured the same.
@@ -79,6 +82,7 @@ def run(
         find_table(table, versions),
         tuple(only),
         fresh=fresh,
+        champion=champion,
         given=given,
     )
     with ExitStack() as stack:

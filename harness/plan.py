@@ -234,6 +234,8 @@ class Plan(ScenarioPart):
     """Every file that the scenario names, by its path as written there."""
     code: dict[str, str] = Field(default_factory=dict)
     """The Python files of the scenario's custom pipeline, by their path; empty for a built-in one."""
+    champion: str | None = None
+    """The deployed model that is scored at each version, at a location that the job can read."""
     existing_table: str | None = None
     """URI of an existing table, or its name in the target's catalog; ``None`` if the table is built."""
     table_name: str | None = None

@@ -36,6 +36,8 @@ class RunRequest:
     """Whether to keep the stack that a run started, or the files that it uploaded, if the run fails."""
     fresh: bool = False
     """Whether nothing that an earlier run has measured may be used."""
+    champion: str | None = None
+    """The deployed model to score instead of the scenario's champion."""
     given: GivenScenario | None = None
     """The scenario itself, if it has no file."""
 
@@ -92,7 +94,7 @@ def open_session(
         UsageError: The target, or a combination of the matrix, doesn't exist, or there are too many of them.
     """
     settings = settings or read_settings({"target": request.target})
-    loaded = load_scenario(request.given or request.scenario, request.table)
+    loaded = load_scenario(request.given or request.scenario, request.table, request.champion)
     combinations = (
         (select_one(loaded, request.only),) if takes_one else select_combinations(loaded, request.only)
     )

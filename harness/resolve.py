@@ -6,16 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.content_digests import ContentDigests
+from harness.errors import UsageError
 from harness.loading.baseline_lookup import look_up_baselines
+from harness.loading.champion_override import locate_bundle
 from harness.loading.existing_table import resolve_table_uri
 from harness.loading.loader import LoadedScenario
 from harness.loading.local_commits import identify_commits
 from harness.loading.sources import SourceFile, measure_size
 from harness.plan import Environment, Plan, Setting, SourceData
 from harness.runs import make_run_id
+from harness.scenario.champion import parse_model_reference
+from harness.scenario.model import Scenario
 from harness.setting_types import STORES, Settings
+from harness.storage.uris import VOLUMES
 from harness.table_names import is_table_name, normalize_table_name
 from harness.targets.base import Target
+from harness.targets.registry import find_definition
 from harness.wheel import compute_version
 
 
@@ -48,6 +54,7 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
             name: _locate(source, target) for name, source in describe_sources(loaded, settings).items()
         },
         code={} if loaded.code is None else dict(loaded.code.files),
+        champion=_locate_champion(scenario, folder, environment),
         existing_table=target.locate_table(existing) if existing is not None else None,
         table_name=normalize_table_name(existing) if existing and is_table_name(existing) else None,
         commits=identify_commits(scenario, folder),
@@ -56,6 +63,25 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
         baseline_runs=baselines.runs,
         settings=tuple(_list_effective_settings(settings, environment, scenario.publish.to)),
     )
+
+
+def _locate_champion(scenario: Scenario, folder: Path, environment: Environment) -> str | None:
+    """Return the champion, at a location that the job can read.
+
+    Raises:
+        UsageError: It is a folder of this machine, and the job runs elsewhere.
+    """
+    champion = scenario.champion
+    if champion is None or not parse_model_reference(champion).is_bundle:
+        return champion
+    located = locate_bundle(champion, folder)
+    target = find_definition(environment.target)
+    if "://" not in located and not located.startswith(VOLUMES) and not target.uses_local_folders:
+        raise UsageError(
+            f"A job on {target.title} can't read the champion {located}: it is a folder of this machine.",
+            remedy="Name a registered model, or the abfss:// URI of a bundle.",
+        )
+    return located
 
 
 def _locate(source: SourceData, target: Target) -> SourceData:

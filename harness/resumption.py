@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.errors import RUN_AGAIN, PrerequisiteError, UsageError
+from harness.loading.champion_override import find_champion
 from harness.loading.loader import load_scenario
 from harness.loading.table_override import find_override
 from harness.plan import Plan
@@ -57,7 +58,7 @@ def make_request(folder: RunFolder) -> RunRequest:
             remedy="Run it again in the same way: harness.run(...) resumes the run if nothing has changed.",
         )
     override = find_override(plan)
-    matrix = load_scenario(plan.scenario_file, override).scenario.matrix
+    matrix = load_scenario(plan.scenario_file, override, find_champion(plan)).scenario.matrix
     known = {*matrix, *(() if override is None else override.parameters)}
     if plan.proof is not None or not plan.parameters.keys() <= known:
         raise UsageError(

@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.bounds.standard import compares_added_rows
 from harness.plan import Plan, SourceData
+from harness.scenario.champion import parse_model_reference
 from harness.scenario.model import Scenario, Version
 from harness.scenario.rows import Rows
 from harness.scenario.text_checks import depends_on_moment
@@ -53,6 +54,7 @@ _WORDS = {
     "added rows": "what is measured of added rows",
     "first trained": "the first trained version",
     "steps": "the steps of the table",
+    "champion": "the champion",
     "trained": "which versions are trained",
 }
 """Part to what a sentence calls it; the other parts are keys of the scenario file."""
@@ -101,8 +103,11 @@ def identify_run(plan: Plan) -> Work:
         "added rows": _to_json(added),
         "sources": _describe_sources(plan, scenario.versions),
         "existing table": _to_json([plan.existing_table, plan.commits]),
+        "champion": plan.champion or "",
     }
-    return Work(parts, is_known=_is_known(plan, scenario.versions))
+    # An alias may have moved since.
+    is_fixed = scenario.champion is None or not parse_model_reference(scenario.champion).alias
+    return Work(parts, is_known=is_fixed and _is_known(plan, scenario.versions))
 
 
 def identify_version(plan: Plan, name: str) -> Work:

@@ -26,6 +26,7 @@ from harness.errors import (
 )
 from harness.events import Listener
 from harness.files import file_lock, try_lock, write_text
+from harness.loading.champion_override import find_champion
 from harness.loading.document import Document, GivenScenario, make_document
 from harness.loading.loader import LoadedScenario, load_scenario
 from harness.loading.matrix_selection import select_one
@@ -280,7 +281,7 @@ def write_asset_bundle(
         on_update: Whether an update of the scenario's table starts the job, instead of a schedule.
     """
     settings = read_settings({"target": request.target})
-    loaded = select_one(load_scenario(request.scenario, request.table), request.only)
+    loaded = select_one(load_scenario(request.scenario, request.table, request.champion), request.only)
     report = make_line_printer(console)
     if request.table is not None:
         report(request.table.describe(loaded.scenario))
@@ -336,7 +337,7 @@ def find_document(plan: Plan) -> Document:
     """Return the document of a stored plan's scenario; one without lines if it has no file."""
     if not plan.scenario_file:
         return make_document(GivenScenario({}))
-    return load_scenario(plan.scenario_file, find_override(plan)).document
+    return load_scenario(plan.scenario_file, find_override(plan), find_champion(plan)).document
 
 
 def raise_mistakes(result: Result, scenario: Scenario, document: Document) -> None:

@@ -83,6 +83,17 @@ TableVersions = Annotated[
 ]
 
 
+Champion = Annotated[
+    str | None,
+    typer.Option(
+        "--champion",
+        metavar="MODEL",
+        help="Score this deployed model at each version: models:/NAME@ALIAS, models:/NAME/VERSION, "
+        "runs:/RUN/PATH, or a bundle (default: the scenario's champion).",
+    ),
+]
+
+
 def open_console() -> Console:
     """Open the console that a command writes to."""
     from harness.report.terminal.console import PlainConsole

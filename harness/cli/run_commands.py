@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import (
+    Champion,
     Fresh,
     Keep,
     Only,
@@ -30,6 +31,7 @@ def scenario(
     fresh: Fresh = False,
     table: TableUri = None,
     versions: TableVersions = None,
+    champion: Champion = None,
     only: Only = None,
 ) -> None:
     """Run a scenario and judge its bounds.
@@ -40,7 +42,7 @@ def scenario(
     """
     from harness.workflow import run
 
-    request = _make_request(name, target, table, versions, only, keep=keep, fresh=fresh)
+    request = _make_request(name, target, table, versions, only, champion, keep=keep, fresh=fresh)
     raise typer.Exit(run(request, open_console()))
 
 
@@ -279,6 +281,7 @@ def _make_request(
     table: str | None = None,
     versions: str | None = None,
     only: list[str] | None = None,
+    champion: str | None = None,
     *,
     keep: bool = False,
     fresh: bool = False,
@@ -287,4 +290,4 @@ def _make_request(
     from harness.request import RunRequest
 
     override = parse_table_override(table, versions)
-    return RunRequest(name, target, override, tuple(only or ()), keep, fresh)
+    return RunRequest(name, target, override, tuple(only or ()), keep, fresh, champion)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import (
+    Champion,
     ScenarioName,
     TableUri,
     TableVersions,
@@ -58,6 +59,7 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole plan as JSON.")] = False,
     table: TableUri = None,
     versions: TableVersions = None,
+    champion: Champion = None,
 ) -> None:
     """Show what a scenario would build, train and cost.
 
@@ -75,7 +77,7 @@ def plan(
     from harness.settings import read_settings
 
     existing = parse_table_override(table, versions)
-    loaded = load_scenario(name, existing)
+    loaded = load_scenario(name, existing, champion)
     settings = read_settings()
     baselines = check_baselines(loaded, lambda: settings.runs)
     trainings = preview_trainings(loaded, settings)

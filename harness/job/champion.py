@@ -82,7 +82,7 @@ def open_champion(job: Job) -> Champion:
         PrerequisiteError: It doesn't exist or can't be loaded.
     """
     plan = job.plan
-    reference = parse_model_reference(plan.scenario.champion or "")
+    reference = parse_model_reference(plan.champion or plan.scenario.champion or "")
     client = job.tracker.result().client
     if reference.is_bundle:
         uri, run_id = _find_bundle(reference.uri, plan)
@@ -195,7 +195,7 @@ def choose_rows(job: Job, champion: Champion, checked: CheckedVersion) -> Counte
                 return CountedRows("added", reason, seen.distinct())
     else:
         unknown = "it isn't known which rows the champion was trained on"
-        reason = f"{unknown}: only rows count that this version has added"
+        reason = f"{unknown}: only rows that this version has added count"
     if checked.previous_keys is None:
         return CountedRows("none", f"{reason}, and there is no earlier version")
     return CountedRows("added", reason, checked.previous_keys.distinct())

@@ -12,6 +12,7 @@ from pydantic_core import PydanticSerializationError
 from harness.errors import Problem, UsageError, did_you_mean, find_nearest, suggest
 from harness.files import sha256_of
 from harness.loading import rules
+from harness.loading.champion_override import CHAMPION, replace_champion
 from harness.loading.custom_code import read_code
 from harness.loading.document import Document, GivenScenario, make_document, read_document
 from harness.loading.passwords import check_passwords
@@ -80,21 +81,22 @@ def find_scenario(name_or_file: str) -> Path:
 
 
 def load_scenario(
-    name_or_scenario: str | GivenScenario, table: TableOverride | None = None
+    name_or_scenario: str | GivenScenario, table: TableOverride | None = None, champion: str | None = None
 ) -> LoadedScenario:
     """Read, validate and check a scenario and the headers of its data, without Spark.
 
     Args:
         name_or_scenario: The scenario's name, the path of its file, or the scenario itself.
         table: An existing table that replaces the scenario's own.
+        champion: A deployed model that replaces the scenario's champion.
 
     Raises:
-        UsageError: The file doesn't exist.
+        UsageError: The file doesn't exist, or the champion is invalid.
         ScenarioError: The file or its data is wrong; the error lists every problem.
     """
     document, digest = _read(name_or_scenario)
     folder = Path(document.file).parent
-    scenario = _validate(document, folder)
+    scenario = replace_champion(_validate(document, folder), champion)
     problems = list(rules.check_rules(scenario))
     if table is not None:
         if problems:
@@ -110,7 +112,9 @@ def load_scenario(
         problems = _check_matrix_data(scenario, folder)
     if problems:
         raise document.error(problems)
-    parameters = {} if table is None else table.parameters
+    parameters = {} if table is None else dict(table.parameters)
+    if champion is not None:
+        parameters[CHAMPION] = champion
     return LoadedScenario(scenario, document, digest, sources, parameters, code)
 
 

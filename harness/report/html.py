@@ -145,10 +145,10 @@ def _make_context(plan: Plan, result: Result, parity: Parity | None, drawings: D
         "curves": [
             (title, svg)
             for title, svg in (
-                ("ROC", draw("draw_roc", {each.name: each.roc for each in result.versions})),
+                ("ROC", draw("draw_roc", plot_data.list_roc_curves(result.versions))),
                 (
                     "Calibration",
-                    draw("draw_calibration", {each.name: each.calibration for each in result.versions}),
+                    draw("draw_calibration", plot_data.list_calibrations(result.versions)),
                 ),
             )
             if svg is not None
@@ -208,6 +208,7 @@ def _build_tables(result: Result) -> dict[str, tuple[tables.MeasurementTable, ..
         "data": drift.build_data_table(result.versions),
         "drift": drift.build_drift_table(result.versions),
         "metrics": tables.build_metric_table(result),
+        "champion": tables.build_champion_table(result),
         "segments": tables.build_segment_table(result),
         "explanations": tables.build_explanation_table(result),
         "coefficients": tables.build_coefficient_table(result),

@@ -40,6 +40,9 @@ def render_markdown(plan: Plan, result: Result, parity: Parity | None = None) ->
         *_render_lineage(result),
         *_render_collapsed_section("All metrics", _render_version_table(tables.build_metric_table(result))),
         *_render_collapsed_section(
+            "Champion", _render_version_table(tables.build_champion_table(result), notes=True)
+        ),
+        *_render_collapsed_section(
             "Segments", _render_version_table(tables.build_segment_table(result), notes=True)
         ),
         *_render_collapsed_section("Grid search", _render_version_table(tables.build_grid_table(result))),

@@ -10,7 +10,15 @@ from math import isfinite
 from harness.bounds.explanation_bounds import AGREEMENTS
 from harness.bounds.quantities import measure_quantity
 from harness.metrics import METRICS
-from harness.results import BoundResult, MeasuredValue, Verdict, VersionResult
+from harness.results import (
+    BoundResult,
+    CalibrationBin,
+    ChampionResult,
+    MeasuredValue,
+    RocPoint,
+    Verdict,
+    VersionResult,
+)
 from harness.scenario.bound_spec import BoundSpec, Quantity
 from harness.views import formatting
 from harness.views.bound_table import VERDICTS_WORST_FIRST, find_standard_error
@@ -227,3 +235,22 @@ def find_weight_span(panels: Sequence[WeightPanel]) -> tuple[float, float]:
     low, high = min([0.0, *weights]), max([0.0, *weights])
     margin = 0.12 * (high - low) or 1.0
     return low - margin, high + margin
+
+
+def list_roc_curves(versions: Sequence[VersionResult]) -> dict[str, tuple[RocPoint, ...]]:
+    """Return the ROC curve of each version, and of the champion on the last one that it is measured on."""
+    curves = {each.name: each.roc for each in versions}
+    latest = _find_scored(versions)
+    return curves if latest is None else {**curves, f"champion on {latest[0]}": latest[1].roc}
+
+
+def list_calibrations(versions: Sequence[VersionResult]) -> dict[str, tuple[CalibrationBin, ...]]:
+    """Return the calibration of each version, and of the champion on the last one that it is measured on."""
+    curves = {each.name: each.calibration for each in versions}
+    latest = _find_scored(versions)
+    return curves if latest is None else {**curves, f"champion on {latest[0]}": latest[1].calibration}
+
+
+def _find_scored(versions: Sequence[VersionResult]) -> tuple[str, ChampionResult] | None:
+    scored = [(each.name, each.champion) for each in versions if each.champion and each.champion.calibration]
+    return scored[-1] if scored else None

@@ -256,8 +256,8 @@ def _draw_all(versions: tuple[VersionResult, ...]) -> Iterator[tuple[str, str]]:
     for at, panel in enumerate(drift.build_distribution_panels(versions)):
         yield _make_file_name("data", at, panel.feature), draw_distribution(panel)
     for name, svg in (
-        ("roc", draw_roc({each.name: each.roc for each in versions})),
-        ("calibration", draw_calibration({each.name: each.calibration for each in versions})),
+        ("roc", draw_roc(plot_data.list_roc_curves(versions))),
+        ("calibration", draw_calibration(plot_data.list_calibrations(versions))),
     ):
         if svg is not None:
             yield f"curves/{name}.svg", svg

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from harness.metrics import METRICS
+from harness.metrics import CHAMPION, CHAMPION_METRICS, COUNTS, METRICS
 from harness.results import GridPoint, MeasuredValue, Result, VersionResult
 from harness.views import formatting
 from harness.views.bound_table import find_standard_error
@@ -60,6 +60,8 @@ def build_metric_table(result: Result) -> MeasurementTable:
     standard_errors = {metric.standard_error for metric in METRICS.values()}
     measured = {name for version in result.versions for name in version.metrics}
     standard = [name for name in METRICS if name in measured]
+    measured -= set(CHAMPION_METRICS)
+    standard = [name for name in standard if name in measured]
     names = [name for name in (*standard, *sorted(measured - set(standard))) if name not in standard_errors]
     first = Row(
         "rows",
@@ -67,6 +69,47 @@ def build_metric_table(result: Result) -> MeasurementTable:
         "rows of the version",
     )
     return _build_table(result, "metric", (first, *(_build_metric_row(name, result) for name in names)))
+
+
+def build_champion_table(result: Result) -> MeasurementTable:
+    """Return the champion's metrics, each with the difference of the model that was trained now to it."""
+    measured = {name for version in result.versions for name in version.metrics if name in CHAMPION_METRICS}
+    shown = [name for name in CHAMPION_METRICS if name in measured and METRICS[name].better is not None]
+    counts = [name for name in CHAMPION_METRICS if name in measured and METRICS[name].domain == COUNTS]
+    champions = [version.champion for version in result.versions]
+    if not any(champions):
+        return MeasurementTable("champion", (), ())
+    rows = [
+        Row("model", _build_cells(result, _make_model_cell)),
+        *(_build_champion_row(name, result) for name in shown),
+        *(
+            replace(_build_metric_row(name, result), label=name.removeprefix(CHAMPION), note="")
+            for name in counts
+        ),
+    ]
+    return _build_table(result, "champion", rows)
+
+
+def _make_model_cell(version: VersionResult) -> Cell:
+    champion = version.champion
+    if champion is None:
+        return Cell(formatting.ABSENT)
+    problems = "; ".join(champion.input_problems)
+    return Cell(champion.model, problems or champion.reason)
+
+
+def _build_champion_row(name: str, result: Result) -> Row:
+    own = name.removeprefix(CHAMPION)
+
+    def cell(version: VersionResult) -> Cell:
+        text = formatting.format_with_error(version.metrics.get(name), find_standard_error(name, version))
+        difference = None if version.champion is None else version.champion.differences.get(own)
+        if difference is None:
+            return Cell(text)
+        error = "" if difference.standard_error is None else f" ± {difference.standard_error:.2g}"
+        return Cell(text, f"{formatting.format_signed(difference.value)}{error}")
+
+    return Row(own, _build_cells(result, cell), METRICS[own].meaning)
 
 
 def build_segment_table(result: Result) -> MeasurementTable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -55,6 +56,7 @@ def show_verdict(
         reads: Versions that were read by a time, each with the version that this is.
     """
     _show_bounds(console, make_bound_rows(result.versions))
+    _show_champion(console, result)
     _show_metrics(console, result)
     _show_untrained(console, result)
     _show_newest_moves(console, result)
@@ -107,11 +109,33 @@ def _show_metrics(console: Console, result: Result) -> None:
     latest = whole.part(slice(-_COLUMNS, None))
     is_partial = len(latest.columns) < len(whole.columns)
     selection = f", last {len(latest.columns)} of {len(whole.columns)} versions" if is_partial else ""
-    table = make_table(f"Other metrics{selection}")
-    table.add_column(latest.corner, overflow="fold")
-    for column in latest.columns:
+    _show_table(console, latest, f"Other metrics{selection}")
+
+
+def _show_champion(console: Console, result: Result) -> None:
+    """Show the champion's metrics on the latest versions, with the differences, and why not all rows count."""
+    latest = tables.build_champion_table(result).part(slice(-_COLUMNS, None))
+    if not latest:
+        return
+    shown = [
+        replace(row, cells=tuple(_add_note(cell) for cell in row.cells)) if row.label != "model" else row
+        for row in latest.rows
+    ]
+    _show_table(console, replace(latest, rows=tuple(shown)), "Champion (difference of the model trained now)")
+    if reason := next((each.champion.reason for each in reversed(result.versions) if each.champion), ""):
+        write_line(console, Text(f"{reason[0].upper()}{reason[1:]}."))
+
+
+def _add_note(cell: tables.Cell) -> tables.Cell:
+    return replace(cell, text=f"{cell.text} ({cell.note})") if cell.note else cell
+
+
+def _show_table(console: Console, shown: tables.MeasurementTable, title: str) -> None:
+    table = make_table(title)
+    table.add_column(shown.corner, overflow="fold")
+    for column in shown.columns:
         table.add_column(make_text(console, column), justify="right", overflow="fold")
-    for row in latest.rows:
+    for row in shown.rows:
         table.add_row(*(make_text(console, text) for text in (row.label, *(cell.text for cell in row.cells))))
     console.print(table)
 
