@@ -113,7 +113,7 @@ def _show_metrics(console: Console, result: Result) -> None:
 
 
 def _show_champion(console: Console, result: Result) -> None:
-    """Show the champion's metrics on the latest versions, with the differences, and why not all rows count."""
+    """Show the champion's metrics on the latest versions, with the differences, and which rows count."""
     latest = tables.build_champion_table(result).part(slice(-_COLUMNS, None))
     if not latest:
         return
