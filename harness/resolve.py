@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.approvals import explain_overlap
 from harness.content_digests import ContentDigests
+from harness.errors import Problem
 from harness.loading.baseline_lookup import look_up_baselines
 from harness.loading.existing_table import resolve_table_uri
 from harness.loading.loader import LoadedScenario
@@ -29,13 +31,15 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
         fresh: Whether nothing that an earlier run has measured may be used.
 
     Raises:
-        ScenarioError: A run that bounds refer to doesn't exist, or can't be compared with.
+        ScenarioError: A run that bounds refer to doesn't exist, or can't be compared with; or the approved
+            table shares files with the judged one.
     """
     scenario = loaded.scenario
     folder = Path(loaded.document.file).parent
     baselines = look_up_baselines(loaded, settings.runs)
     existing = resolve_table_uri(scenario.table.uri, folder) if scenario.table.uri is not None else None
     environment = target.environment(measure_size(scenario, loaded.sources, folder), scenario.publish.to)
+    judged = target.locate_table(existing) if existing is not None else None
     return Plan(
         run_id=make_run_id(scenario.name),
         harness_version=compute_version(),
@@ -48,7 +52,8 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
             name: _locate(source, target) for name, source in describe_sources(loaded, settings).items()
         },
         code={} if loaded.code is None else dict(loaded.code.files),
-        existing_table=target.locate_table(existing) if existing is not None else None,
+        existing_table=judged,
+        approved_table=_locate_approved_table(loaded, target, judged),
         table_name=normalize_table_name(existing) if existing and is_table_name(existing) else None,
         commits=identify_commits(scenario, folder),
         fresh=fresh,
@@ -56,6 +61,22 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
         baseline_runs=baselines.runs,
         settings=tuple(_list_effective_settings(settings, environment, scenario.publish.to)),
     )
+
+
+def _locate_approved_table(loaded: LoadedScenario, target: Target, judged: str | None) -> str | None:
+    """Return the approved table as the job writes it.
+
+    Raises:
+        ScenarioError: It shares files with the judged one, which may show only here, once both are located.
+    """
+    if loaded.scenario.approve is None:
+        return None
+    folder = Path(loaded.document.file).parent
+    table = target.locate_table(resolve_table_uri(loaded.scenario.approve, folder))
+    reason = explain_overlap(table, judged) if judged is not None else None
+    if reason is not None:
+        raise loaded.document.error([Problem(reason, ("approve",))])
+    return table
 
 
 def _locate(source: SourceData, target: Target) -> SourceData:

@@ -198,6 +198,9 @@ def _show_locations(console: Console, result: Result, folder: Path) -> None:
     width = max((len(version.name) for version in published), default=0)
     for version in published:
         write_line(console, Text(f"bundle  {version.name:{width}}  {remove_password(version.bundle or '')}"))
+    if result.approval is not None:
+        word = "approved" if result.approval.is_approved else "not approved"
+        write_line(console, Text(f"{word}  {remove_password(result.approval.text)}"))
     write_line(console, Text(f"took    {formatting.format_seconds(result.duration_s)}"))
     write_line(console, Text(f"report  {folder / HTML}"))
 
