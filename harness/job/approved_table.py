@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from harness.job.table_io import describe_detail, format_table
 from harness.table_names import is_table_name, normalize_table_name, quote_table_name
 
 _AT: Location = ("approve",)
-_NOT_EMPTY = "DELTA_UNSUPPORTED_NON_EMPTY_CLONE"
-"""Open-source Delta only clones into a table without rows; Databricks replaces the whole table."""
+_NOT_REPLACED = re.compile("DELTA_UNSUPPORTED_(NON_EMPTY_CLONE|COLUMN_MAPPING_MODE_CHANGE)")
+"""Open-source Delta clones only into a table without rows and with the same mapping of columns; Databricks
+replaces the whole table."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class ApprovedTable:
             try:
                 self._clone(version, self.uri)
             except (PySparkException, Py4JJavaError) as error:
-                if _NOT_EMPTY not in read_text(error):
+                if _NOT_REPLACED.search(read_text(error)) is None:
                     raise
                 self._replace(version, scratch)
 
@@ -121,8 +123,7 @@ class ApprovedTable:
         # A commit must not both add and remove a file.
         actions = [file.remove() for key, file in old.items() if key not in new]
         actions += [file for key, file in new.items() if key not in old]
-        ignores_defaults = True
-        transaction.updateMetadata(clone.metadata(), ignores_defaults)
+        transaction.updateMetadataForNewTable(clone.metadata())
         transaction.updateProtocol(transaction.protocol().merge(_make_sequence(jvm, [clone.protocol()])))
         operation = getattr(delta, "DeltaOperations$Clone")(self.source, version.version)
         transaction.commit(_make_sequence(jvm, actions), operation)

@@ -142,6 +142,10 @@ def test_a_renamed_column_is_shown_by_its_name(tables: Tables) -> None:
     tables.spark.sql(f"INSERT INTO {source} SELECT 1, 'a'")
     tables.show(8)
     assert [row.asDict() for row in tables.read().collect()] == [{"id": 1, "last": "a"}]
+    tables.show(2)
+    assert (tables.read().count(), tables.read().columns) == ROWS[2]
+    tables.show(8)
+    assert tables.read().columns == ["id", "last"]
 
 
 def test_a_changed_table_shows_no_version(tables: Tables) -> None:
@@ -157,7 +161,9 @@ def test_a_changed_table_shows_no_version(tables: Tables) -> None:
 def test_a_commit_at_the_same_time_is_reported(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two writers at once, the later one fails, and the table is as the first one left it."""
     tables.show(1)
-    identify, interrupted = approved_table._identify, []
+    identify = approved_table._identify
+
+    interrupted: list[bool] = []
 
     def interfere(file: object) -> tuple[str, str]:
         if not interrupted:
