@@ -94,7 +94,7 @@ def explain_overlap(table: str, source: str) -> str | None:
         return "the approved table can't be the judged one; name another table."
     one, other = f"{_normalize(table)}/", f"{_normalize(source)}/"
     if one.startswith(other) or other.startswith(one):
-        return f"{table} and the judged table {source} are in each other's folder; use another folder."
+        return f"{table} and the judged table {source} share a folder; approve in another one."
     return None
 
 

@@ -283,14 +283,15 @@ class Tracker:
     def record_approval(self, approval: Approval, run_id: str | None) -> None:
         """Record what was approved, or why nothing was, in the parent run and in that of the version."""
         tags = {APPROVAL_TAG: approval.text}
+        if run_id is not None:
+            self._tag(run_id, tags)
         if approval.is_approved:
             tags |= {
                 APPROVED_TABLE_TAG: approval.table,
                 APPROVED_FROM_TAG: approval.source,
                 APPROVED_VERSION_TAG: str(approval.version),
             }
-        for recorded in filter(None, (self.parent_run_id, run_id)):
-            self._tag(recorded, tags)
+        self._tag(self.parent_run_id or "", tags)
 
     def log_pictures(self, pictures: Mapping[str, str]) -> None:
         """Log the report's pictures to the parent run.

@@ -9,7 +9,6 @@ from harness.approvals import explain_overlap
 from harness.errors import Location, Problem
 from harness.loading.existing_table import resolve_table_uri
 from harness.scenario.model import Scenario
-from harness.scenario.text_checks import check_not_blank
 from harness.storage.uris import describe_password, explain_unusable
 
 _AT: Location = ("approve",)
@@ -19,8 +18,9 @@ def check_approve(scenario: Scenario) -> Iterator[Problem]:
     """Yield everything that keeps a scenario from ever approving a version."""
     if scenario.approve is None:
         return
-    yield from check_not_blank(scenario.approve, "approve", _AT)
-    if password := describe_password(scenario.approve):
+    if not scenario.approve.strip():
+        yield Problem("'approve' is blank; name a table, or remove it.", _AT)
+    elif password := describe_password(scenario.approve):
         yield Problem(f"the approved table's URI contains {password}; remove it.", _AT)
     elif reason := explain_unusable(scenario.approve):
         yield Problem(reason, _AT)
