@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -446,7 +447,8 @@ def approve(job: Job, verdict: Verdict) -> None:
             table.require_replaceable()
             job.announce(Announcement("scratch", job.plan.scratch_uri))
             try:
-                table.show(wanted, f"{job.plan.scratch_uri}/{_APPROVED}")
+                # Never a folder that an earlier part of the run has left.
+                table.show(wanted, f"{job.plan.scratch_uri}/{_APPROVED}/{uuid.uuid4().hex}")
             finally:
                 with log_errors():
                     remove_scratch(job.spark, job.plan)

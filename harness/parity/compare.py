@@ -91,10 +91,11 @@ def explain_missing_parity(parity: Parity) -> str:
     """Explain that a run doesn't agree with another one, as it must; empty if it does."""
     if parity.run_a is None or parity.reason:
         return f"parity is required, but nothing was compared: {parity.reason.removesuffix('.')}"
-    return {
-        Verdict.PASS: "",
-        Verdict.FAIL: f"parity is required, but the run disagrees with the local run {parity.run_a}",
-    }.get(parity.verdict, f"parity is required, but some values can't be compared with run {parity.run_a}")
+    if parity.verdict is Verdict.PASS:
+        return ""
+    if parity.verdict is Verdict.FAIL:
+        return f"parity is required, but the run disagrees with the local run {parity.run_a}"
+    return f"parity is required, but some values can't be compared with run {parity.run_a}"
 
 
 def compare(

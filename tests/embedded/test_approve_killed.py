@@ -69,7 +69,7 @@ class Home:
 
     def has_clone(self) -> bool:
         """Return whether a job has made the temporary clone."""
-        return any(self.home.glob("lake/runs/*/.scratch/approved/_delta_log/*.json"))
+        return any(self.home.glob("lake/runs/*/.scratch/approved/*/_delta_log/*.json"))
 
     def has_commit(self, number: int) -> bool:
         """Return whether the approved table has a commit."""
