@@ -216,6 +216,17 @@ class BaselineRun(ScenarioPart):
         return f"{self.run_id} of {self.started:%Y-%m-%d %H:%M %Z}"
 
 
+class PlannedParity(ScenarioPart):
+    """The local run that a run must agree with before it approves a version."""
+
+    local: Result | None
+    reason: str = ""
+    """Why there is none."""
+    tolerances: dict[str, float]
+    gaps: tuple[str, ...] = ()
+    """What a local run can't prove."""
+
+
 class Plan(ScenarioPart):
     """The plan of one run: the scenario, its sources, the target and the settings."""
 
@@ -240,6 +251,10 @@ class Plan(ScenarioPart):
     """URI of an existing table, or its name in the target's catalog; ``None`` if the table is built."""
     table_name: str | None = None
     """Name in a catalog by which the scenario, or the command line, gives the existing table."""
+    approved_table: str | None = None
+    """URI of the table that shows approved versions, or its name in the target's catalog."""
+    parity: PlannedParity | None = None
+    """The comparison that a version needs to be approved; ``None`` if parity isn't required."""
     commits: dict[str, str] = Field(default_factory=dict)
     """Version that is read from an existing table to what identifies its commit, if that is known."""
     fresh: bool = False

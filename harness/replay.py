@@ -29,7 +29,17 @@ from harness.workflow import measure
 if TYPE_CHECKING:
     from rich.console import Console
 
-_JUDGING = ("every", "matrix", "prove", "caught_by", "verdict", "description", "observe", "publish")
+_JUDGING = (
+    "every",
+    "matrix",
+    "prove",
+    "caught_by",
+    "verdict",
+    "description",
+    "observe",
+    "publish",
+    "approve",
+)
 """Keys of a scenario that a replay doesn't need."""
 
 

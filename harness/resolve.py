@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.approvals import explain_overlap
 from harness.content_digests import ContentDigests
-from harness.errors import UsageError
+from harness.errors import Problem, UsageError
 from harness.loading.baseline_lookup import look_up_baselines
 from harness.loading.champion_override import locate_bundle
 from harness.loading.existing_table import resolve_table_uri
@@ -35,13 +36,15 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
         fresh: Whether nothing that an earlier run has measured may be used.
 
     Raises:
-        ScenarioError: A run that bounds refer to doesn't exist, or can't be compared with.
+        ScenarioError: A run that bounds refer to doesn't exist, or can't be compared with; or the approved
+            table shares files with the judged one.
     """
     scenario = loaded.scenario
     folder = Path(loaded.document.file).parent
     baselines = look_up_baselines(loaded, settings.runs)
     existing = resolve_table_uri(scenario.table.uri, folder) if scenario.table.uri is not None else None
     environment = target.environment(measure_size(scenario, loaded.sources, folder), scenario.publish.to)
+    judged = target.locate_table(existing) if existing is not None else None
     return Plan(
         run_id=make_run_id(scenario.name),
         harness_version=compute_version(),
@@ -55,7 +58,8 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
         },
         code={} if loaded.code is None else dict(loaded.code.files),
         champion=_locate_champion(scenario, folder, environment),
-        existing_table=target.locate_table(existing) if existing is not None else None,
+        existing_table=judged,
+        approved_table=_locate_approved_table(loaded, target, judged),
         table_name=normalize_table_name(existing) if existing and is_table_name(existing) else None,
         commits=identify_commits(scenario, folder),
         fresh=fresh,
@@ -82,6 +86,22 @@ def _locate_champion(scenario: Scenario, folder: Path, environment: Environment)
             remedy="Name a registered model, or the abfss:// URI of a bundle.",
         )
     return located
+
+
+def _locate_approved_table(loaded: LoadedScenario, target: Target, judged: str | None) -> str | None:
+    """Return the approved table as the job writes it.
+
+    Raises:
+        ScenarioError: It shares files with the judged one, which may show only here, once both are located.
+    """
+    if loaded.scenario.approve is None:
+        return None
+    folder = Path(loaded.document.file).parent
+    table = target.locate_table(resolve_table_uri(loaded.scenario.approve, folder))
+    reason = explain_overlap(table, judged) if judged is not None else None
+    if reason is not None:
+        raise loaded.document.error([Problem(reason, ("approve",))])
+    return table
 
 
 def _locate(source: SourceData, target: Target) -> SourceData:

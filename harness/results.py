@@ -527,6 +527,39 @@ class RunInputs(Record):
     """Identifies the content of the harness's code."""
 
 
+class Approval(Record):
+    """What a run did with the table that shows approved versions."""
+
+    table: str
+    """URI of the table, or its name in a catalog."""
+    source: str
+    """The same of the judged table."""
+    name: str
+    """The version's name in the scenario."""
+    version: Int64
+    """Its Delta version."""
+    fingerprint: str
+    before: Int64 | None = None
+    """The version that the table showed before the run; None if it didn't exist, or others had changed it."""
+    reason: str = ""
+    """Why the table was left as it was; empty if it shows the version."""
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether the table shows the version."""
+        return not self.reason
+
+    @property
+    def text(self) -> str:
+        """What was approved, or why nothing was, as a sentence without its full stop."""
+        if self.reason:
+            return f"{self.table} was left as it was: {self.reason}"
+        is_same, has_other = self.before == self.version, self.before not in (None, self.version)
+        shows = f"{'still' if is_same else 'now'} shows version {self.version}"
+        instead = f", instead of version {self.before}" if has_other else ""
+        return f"{self.table} {shows} of {self.source} ({self.name}){instead}"
+
+
 LINE_START = '{"result": '
 
 
@@ -564,6 +597,8 @@ class Result(Record):
     warnings: tuple[str, ...] = ()
     """Warnings to the reader, which don't affect the verdict."""
     failure: Failure | None = None
+    approval: Approval | None = None
+    """What the run did with the table that shows approved versions; None without one, or if it failed."""
     faults: tuple[FaultResult, ...] = ()
     """The faults that a proof injected; empty for a run."""
     inputs: RunInputs | None = None

@@ -7,27 +7,30 @@ exists: its table, its MLflow runs, its bundles.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.approvals import CLONE, ApprovedVersion
 from harness.authoring.plan_preview import Training
 from harness.bounds.judge import allows_publishing, decide_verdict, judge_versions
-from harness.bounds.specs import explain_unjudged
+from harness.bounds.specs import explain_unjudged, find_approved_version
 from harness.errors import HarnessError, PrerequisiteError
 from harness.files import make_unwritable_error, sha256_of
 from harness.loading.loader import LoadedScenario
 from harness.loading.local_commits import identify_commits
-from harness.plan import Environment, Plan
+from harness.plan import Account, Environment, Plan
 from harness.resolve import describe_sources
-from harness.results import Result, Verdict, VersionResult
+from harness.results import Approval, Result, Verdict, VersionResult
+from harness.retention.deltalake_table import open_table
 from harness.runs import RunFolder, WorkKeys, list_runs_of
 from harness.settings import Settings
 from harness.storage.model_store import holds_bundle, open_store
 from harness.storage.tracking_store import list_existing_runs
 from harness.storage.uris import find_local_path
+from harness.table_names import is_table_name
 from harness.targets.base import Settleable
 from harness.wheel import compute_version
 from harness.work import identify_run, identify_version
@@ -189,6 +192,7 @@ def take_over(known: KnownRun, plan: Plan, folder: RunFolder) -> Result:
             "duration_s": round((datetime.now(UTC) - started).total_seconds(), 3),
             "timings": {},
             "inputs": plan.inputs,
+            "approval": _describe_approval(plan, versions, verdict),
             "versions": tuple(_take_over_version(each, earlier, publishes=publishes) for each in versions),
         }
     )
@@ -216,10 +220,46 @@ def _is_complete(known: KnownRun, plan: Plan, environment: Environment) -> bool:
     if list_existing_runs(environment.tracking_uri, run_ids) != run_ids:
         return False
     versions = judge_versions(plan.scenario, result.versions, plan.baselines)
+    verdict = decide_verdict(plan.scenario, (bound for version in versions for bound in version.bounds))
+    approval = _describe_approval(plan, versions, verdict)
+    if approval and approval.is_approved and not _shows_version(approval, environment.accounts):
+        return False  # Only a job can approve it.
     if not allows_publishing(plan.scenario, versions):
         return True
     store = open_store(environment.model_store, environment.accounts, create=False)
     return all(holds_bundle(store, each.bundle) for each in trained)
+
+
+def _shows_version(approval: Approval, accounts: Sequence[Account]) -> bool:
+    """Return whether the approved table shows a version. Only a job can look up a table by its name."""
+    table = None if is_table_name(approval.table) else open_table(approval.table, accounts)
+    if table is None or [commit.operation for commit in table.list_commits(1)] != [CLONE]:
+        return False
+    shown = ApprovedVersion.parse(table.properties)
+    return shown is not None and shown.is_version(approval.source, approval.version, approval.fingerprint)
+
+
+def _describe_approval(plan: Plan, versions: Sequence[VersionResult], verdict: Verdict) -> Approval | None:
+    """Return what a run without a job does with the approved table: nothing, as it shows the version already.
+
+    Args:
+        plan: The run.
+        versions: Its judged versions.
+        verdict: Its verdict; without a pass, the table may show any version.
+    """
+    name = find_approved_version(plan.scenario)
+    if plan.approved_table is None or name is None:
+        return None
+    version = next(each for each in versions if each.name == name)
+    return Approval(
+        table=plan.approved_table,
+        source=plan.table_uri,
+        name=name,
+        version=version.version,
+        fingerprint=version.fingerprint,
+        before=version.version if verdict is Verdict.PASS else None,
+        reason="" if verdict is Verdict.PASS else f"the verdict is {verdict}",
+    )
 
 
 def _read_known(folder: RunFolder) -> KnownRun | None:

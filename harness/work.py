@@ -33,6 +33,7 @@ _JUDGING = {
     "matrix",
     "publish",
     "champion",
+    "approve",
 }
 """Fields of a scenario that change no number, and those that become parts in another form."""
 _SPARK_PREFIXES = ("spark.master", "spark.default.", "spark.databricks.delta.", "spark.sql.")

@@ -31,8 +31,8 @@ from harness.loading.document import Document, GivenScenario, make_document
 from harness.loading.loader import LoadedScenario, load_scenario
 from harness.loading.matrix_selection import select_one
 from harness.loading.table_override import find_override
-from harness.parity.compare import Parity, Tolerances, combine_exit_codes
-from harness.parity.counterpart import compare_with_local
+from harness.parity.compare import Parity, Tolerances, combine_exit_codes, compare_as_planned
+from harness.parity.counterpart import compare_with_local, plan_parity
 from harness.plan import Plan
 from harness.request import RunRequest, Session, make_line_printer, open_session
 from harness.resolve import resolve_plan
@@ -111,6 +111,7 @@ def execute(session: Session, loaded: LoadedScenario) -> Outcome:
 
 def measure(session: Session, loaded: LoadedScenario, plan: Plan) -> Outcome:
     """Run the job of a plan, and turn its result into an outcome."""
+    plan = plan_approval(plan, session.settings)
     with open_run_folder(session, plan) as folder:
         session.target.prepare(plan)
         result = run_job(session.target.run, folder.path, session.console)
@@ -420,11 +421,22 @@ def _describe_outcome(verdict: Verdict, distance: MeasuredValue) -> str:
     return f"'{verdict}'" if distance is None else f"'{verdict}' with a distance of {distance}"
 
 
+def plan_approval(plan: Plan, settings: Settings) -> Plan:
+    """Return the plan with the local run that its job must agree with before it approves a version."""
+    target = plan.environment.target
+    if plan.approved_table is None or is_local(target) or settings[PARITY_REQUIRED] != ALWAYS:
+        return plan
+    gaps = TARGETS[target].gaps
+    parity = plan_parity(settings.runs, plan, read_tolerances(settings), gaps=gaps, is_local=is_local)
+    return plan.model_copy(update={"parity": parity})
+
+
 def compare_with_counterpart(plan: Plan, result: Result, settings: Settings) -> Parity | None:
     """Compare a cloud run with its newest local counterpart; return nothing for a local run."""
     if is_local(plan.environment.target):
         return None
-    tolerances = {name: float(settings[f"parity.{name}"]) for name in Tolerances.model_fields}
+    if plan.parity is not None:  # The job has compared it with this run, too.
+        return compare_as_planned(plan.parity, result)
     gaps = TARGETS[plan.environment.target].gaps
     # The run itself may have been asked for by 'validate', and is now followed by 'attach'.
     asked = [each.value for each in plan.settings if each.name == PARITY_REQUIRED]
@@ -432,11 +444,16 @@ def compare_with_counterpart(plan: Plan, result: Result, settings: Settings) -> 
         settings.runs,
         plan,
         result,
-        Tolerances(**tolerances),
+        read_tolerances(settings),
         gaps=gaps,
         is_local=is_local,
         required=ALWAYS in (settings[PARITY_REQUIRED], *asked),
     )
+
+
+def read_tolerances(settings: Settings) -> Tolerances:
+    """Return the tolerances between a local and a cloud run."""
+    return Tolerances(**{name: float(settings[f"parity.{name}"]) for name in Tolerances.model_fields})
 
 
 def write_reports(plan: Plan, result: Result, folder: RunFolder, parity: Parity | None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.authoring.run_estimate import Estimate, estimate_run, list_finished_runs
-from harness.bounds.specs import explain_unjudged, list_bound_specs, list_label_bounds
+from harness.bounds.specs import explain_unjudged, find_approved_version, list_bound_specs, list_label_bounds
 from harness.bounds.standard import STANDARD
 from harness.loading.local_commits import ResolvedRead, resolve_reads
 from harness.memory import find_memory_limit
@@ -73,6 +73,8 @@ class PlanPreview:
     explained_rows: int
     samples_per_row: int
     published: str
+    approved: str
+    """Which version a pass approves, and where; empty if none."""
     estimate: Estimate | None
     """``None`` if nothing is known about it, or the target isn't on this machine."""
     cost: Cost | None
@@ -145,6 +147,7 @@ def preview_run(
         explained_rows=pipeline.explainer.rows,
         samples_per_row=pipeline.explainer.choose_samples(len(pipeline.features)),
         published=_describe_publication(scenario, settings),
+        approved=_describe_approval(scenario),
         estimate=_estimate(scenario, settings, _count_trainings(versions), data_bytes),
         cost=find_expected_cost(settings.runs, scenario.name),
         reads={name: read.explanation for name, read in reads.items() if read.explanation},
@@ -209,6 +212,13 @@ def _describe_publication(scenario: Scenario, settings: Settings) -> str:
     if not scenario.may_publish:
         return "nothing"
     return f"to '{publish.to}' ({settings.store(publish.to)}), {_WHEN[publish.when]}"
+
+
+def _describe_approval(scenario: Scenario) -> str:
+    name = find_approved_version(scenario)
+    if scenario.approve is None or name is None:
+        return ""
+    return f"{name}, if every bound holds: {scenario.approve} then shows it"
 
 
 @dataclass(frozen=True)

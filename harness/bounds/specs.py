@@ -77,6 +77,15 @@ def explain_unjudged(scenario: Scenario) -> str:
     return f"no bound is judged, because the scenario sets none; {remedy}"
 
 
+def find_approved_version(scenario: Scenario) -> str | None:
+    """Return the name of the version that a passed run approves: the last one that has bounds.
+
+    A later version without any is only looked at, and an earlier one is what the last one is compared with.
+    """
+    judged = {spec.version for spec in list_bound_specs(scenario)}
+    return next((each.name for each in reversed(scenario.versions) if each.name in judged), None)
+
+
 def depends_on_explained_rows(spec: BoundSpec) -> bool:
     """Return whether the bounded quantity depends on which rows are explained."""
     kind = spec.quantity.kind

@@ -32,12 +32,16 @@ from harness.job.tracking_requests import Patience, TrackingRequests, make_patie
 from harness.metrics import CHAMPION_METRICS
 from harness.plan import Environment, Plan
 from harness.prediction_files import FOLDER
-from harness.results import GridPoint, Result, Verdict, VersionResult
+from harness.results import Approval, GridPoint, Result, Verdict, VersionResult
 from harness.storage.tracking_server import is_server, make_unanswered_error
 from harness.storage.tracking_store import find_store_file, make_deleted_error, require_usable_store
 from harness.storage.uris import SQLITE, remove_password
 from harness.table_names import is_table_name
 from harness.tracked_names import (
+    APPROVAL_TAG,
+    APPROVED_FROM_TAG,
+    APPROVED_TABLE_TAG,
+    APPROVED_VERSION_TAG,
     BEFORE_TAG,
     BUNDLE_TAG,
     CODE,
@@ -284,6 +288,19 @@ class Tracker:
         )
         self._end(self.parent_run_id, "FINISHED")
 
+    def record_approval(self, approval: Approval, run_id: str | None) -> None:
+        """Record what was approved, or why nothing was, in the parent run and in that of the version."""
+        tags = {APPROVAL_TAG: approval.text}
+        if run_id is not None:
+            self._tag(run_id, tags)
+        if approval.is_approved:
+            tags |= {
+                APPROVED_TABLE_TAG: approval.table,
+                APPROVED_FROM_TAG: approval.source,
+                APPROVED_VERSION_TAG: str(approval.version),
+            }
+        self._tag(self.parent_run_id or "", tags)
+
     def log_pictures(self, pictures: Mapping[str, str]) -> None:
         """Log the report's pictures to the parent run.
 
@@ -305,7 +322,13 @@ class Tracker:
         self._requests.stop()
 
     def abandon(self, status: str) -> None:
-        """Mark every run that is still open as ``FAILED`` or ``KILLED``, children first."""
+        """Mark every run that is still open as ``FAILED`` or ``KILLED``, children first.
+
+        If all are closed already, the last step has failed, and the parent run hasn't passed either.
+        """
+        if not self._open and self.parent_run_id is not None:
+            self._tag(self.parent_run_id, {"harness.verdict": str(Verdict.NOT_PROVEN)})
+            self.client.set_terminated(self.parent_run_id, status)
         for run_id in reversed(list(self._open)):
             self._end(run_id, status)
 

@@ -39,7 +39,7 @@ from harness.job.step_record import StepRecord
 from harness.memory import count_memory_kills
 from harness.plan import Plan
 from harness.process_ends import describe_steps
-from harness.results import Failure, FailureProblem, Result, Verdict, VersionResult
+from harness.results import Approval, Failure, FailureProblem, Result, Verdict, VersionResult
 from harness.storage import model_store
 from harness.work import identify_run
 
@@ -66,6 +66,8 @@ class Job:
     versions: tuple[VersionResult, ...] = ()
     warnings: tuple[str, ...] = ()
     """Warnings to the reader, which don't affect the verdict."""
+    approval: Approval | None = None
+    """What the job did with the table that shows approved versions."""
     pictures: dict[str, str] = field(default_factory=dict)
     """The report's pictures: name of a file to its SVG."""
     files: dict[str, Path] = field(default_factory=dict)
@@ -149,6 +151,7 @@ def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> R
         executors=count_executor_tasks(job.spark),
         warnings=job.warnings,
         failure=failure,
+        approval=job.approval if failure is None else None,
         inputs=plan.inputs,
     )
 

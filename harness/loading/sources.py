@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.errors import Location, Problem, did_you_mean
 from harness.loading import existing_table, required_columns
 from harness.loading.headers import Header, UnknownHeaderError, read_header
+from harness.loading.rules.approve_rules import check_approved_table
 from harness.reading.data_folders import explain_unreadable_file, find_source_format
 from harness.reading.file_names import find_format, find_unreadable_compression, is_tsv
 from harness.scenario.model import Scenario
@@ -52,6 +53,7 @@ def locate_sources(scenario: Scenario, folder: Path) -> tuple[dict[str, SourceFi
     problems = [problem for source, at in _list_sources(scenario) for problem in search.check(source, at)]
     problems += required_columns.check_required_columns(scenario, search.header_of)
     problems += existing_table.check_existing_table(scenario, folder)
+    problems += check_approved_table(scenario, folder)
     return search.found, problems
 
 

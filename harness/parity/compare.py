@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from harness.errors import RUN_AGAIN, ExitCode, PrerequisiteError, select_worst
+from harness.plan import PlannedParity
 from harness.results import MeasuredValue, MovedRows, Record, Result, Verdict, VersionResult
 
 TOLERANCE = 1e-6
@@ -86,6 +87,17 @@ class Parity(Record):
     """By version, the rows whose score differs most; information only, never part of the verdict."""
 
 
+def explain_missing_parity(parity: Parity) -> str:
+    """Explain that a run doesn't agree with another one, as it must; empty if it does."""
+    if parity.run_a is None or parity.reason:
+        return f"parity is required, but nothing was compared: {parity.reason.removesuffix('.')}"
+    if parity.verdict is Verdict.PASS:
+        return ""
+    if parity.verdict is Verdict.FAIL:
+        return f"parity is required, but the run disagrees with the local run {parity.run_a}"
+    return f"parity is required, but some values can't be compared with run {parity.run_a}"
+
+
 def compare(
     a: Result, b: Result, tolerances: Tolerances | None = None, *, gaps: Sequence[str] = ()
 ) -> Parity:
@@ -134,6 +146,14 @@ def report_not_compared(b: Result, reason: str, tolerances: Tolerances | None = 
         reason=reason,
         tolerances=tolerances or Tolerances(),
     )
+
+
+def compare_as_planned(planned: PlannedParity, result: Result) -> Parity:
+    """Compare a cloud run with the local run that its plan has; it must agree to pass."""
+    tolerances = Tolerances(**planned.tolerances)
+    if planned.local is None:
+        return report_not_compared(result, planned.reason, tolerances)
+    return compare(planned.local, result, tolerances, gaps=planned.gaps)
 
 
 def load_parity(file: Path) -> Parity | None:

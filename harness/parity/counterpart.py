@@ -10,7 +10,7 @@ from harness.errors import PrerequisiteError
 from harness.loading.loader import FOLDER
 from harness.loading.table_override import TABLE_URI
 from harness.parity.compare import Parity, Tolerances, compare, report_not_compared
-from harness.plan import Plan, SourceData
+from harness.plan import Plan, PlannedParity, SourceData
 from harness.results import Result, shorten_fingerprint
 from harness.runs import RunFolder, list_runs
 from harness.scenario.matrix import describe_parameters
@@ -53,6 +53,24 @@ def compare_with_local(
         else compare(local.result, result, tolerances, gaps=gaps)
     )
     return parity.model_copy(update={"required": required})
+
+
+def plan_parity(
+    runs: Path, plan: Plan, tolerances: Tolerances, *, gaps: Sequence[str], is_local: Callable[[str], bool]
+) -> PlannedParity:
+    """Return what the job of a cloud run compares its numbers with: the newest local run.
+
+    Args:
+        runs: Folder of all runs.
+        plan: Plan of the cloud run.
+        tolerances: Tolerances between a local and a cloud run.
+        gaps: What a local run can't prove about the cloud run.
+        is_local: Whether the runs on a target, by its name, are local.
+    """
+    local = find_local_run(runs, plan, is_local)
+    return PlannedParity(
+        local=local.result, reason=local.reason, tolerances=tolerances.model_dump(), gaps=tuple(gaps)
+    )
 
 
 def find_local_run(runs: Path, plan: Plan, is_local: Callable[[str], bool]) -> LocalRun:

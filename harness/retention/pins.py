@@ -1,6 +1,6 @@
 """Pins: the reasons why a version of a Delta table must stay readable.
 
-A new kind of pin, such as a clone of a table, needs a function here that lists its pins, a value of ``Kind``,
+A new kind of pin needs a function here that lists its pins, a value of ``Kind``,
 and a call in :func:`list_pins`.
 """
 
@@ -20,18 +20,27 @@ from harness.storage.model_store import MANIFEST, ModelStore
 from harness.storage.uris import find_local_path
 from harness.stored_json import parse_json
 from harness.table_names import is_built_by, is_table_name, normalize_table_name
-from harness.tracked_names import BUNDLE_TAG, PATH_TAG, RUN_TAG, TABLE_TAG, VERSION_TAG
+from harness.tracked_names import (
+    APPROVED_FROM_TAG,
+    APPROVED_TABLE_TAG,
+    APPROVED_VERSION_TAG,
+    BUNDLE_TAG,
+    PATH_TAG,
+    RUN_TAG,
+    TABLE_TAG,
+    VERSION_TAG,
+)
 
 Client = Any
 """``mlflow.MlflowClient``, which reports must not load to show pins."""
-Kind = Literal["bundle", "registered model"]
+Kind = Literal["bundle", "registered model", "approved table"]
 _READS_AT_ONCE = 8
 _PAGE = 1000
 
 
 @dataclass(frozen=True)
 class Pin:
-    """A published model that was trained from a version of a table."""
+    """What depends on a version of a table: a model that was trained from it, or a clone of it."""
 
     table: str
     """URI of the table, as the run recorded it."""
@@ -39,7 +48,7 @@ class Pin:
     version: int
     kind: Kind
     uri: str
-    """URI of the bundle, or of the registered model's version."""
+    """URI of the bundle, of the registered model's version, or of the approved table, which may be a name."""
     run_id: str
     """The MLflow run's id."""
     harness_run: str
@@ -93,7 +102,9 @@ def list_pins(
     listed = list(stores)
     found = [pin for store in listed for pin in _list_bundles(store)]
     if client is not None:
-        runs = _find_runs(client, experiment, table)
+        recorded = _find_runs(client, experiment)
+        runs = {run_id: run for run_id, run in recorded.items() if _is_trained_on(run.data.tags, table)}
+        found += _list_approved_tables(recorded.values())
         found += _list_bundles_elsewhere(runs, listed)
         found += _list_registered_models(client, runs)
     unique = {(pin.table, pin.version, pin.uri): pin for pin in found if _is_of(pin.table, table)}
@@ -130,24 +141,52 @@ def _is_of(uri: str, table: str | None) -> bool:
     return table is None or normalize_table(uri) == normalize_table(table)
 
 
-def _find_runs(client: Client, experiment: str, table: str | None) -> dict[str, Any]:
-    """Return the runs that were trained on a version of a table, by their id."""
+def _find_runs(client: Client, experiment: str) -> dict[str, Any]:
+    """Return the recorded runs by their id, newest first."""
     found = client.get_experiment_by_name(experiment)
     runs: dict[str, Any] = {}
     token: str | None = None
     while found is not None:
-        page = client.search_runs([found.experiment_id], max_results=_PAGE, page_token=token)
-        trained = (run for run in page if _is_of_version(run.data.tags))
-        runs |= {run.info.run_id: run for run in trained if _is_of(run.data.tags[PATH_TAG], table)}
+        page = client.search_runs(
+            [found.experiment_id],
+            max_results=_PAGE,
+            page_token=token,
+            order_by=["attributes.start_time DESC"],
+        )
+        runs |= {run.info.run_id: run for run in page}
         token = page.token
         if not token:
             break
     return runs
 
 
-def _is_of_version(tags: Mapping[str, str]) -> bool:
-    """Return whether a run was trained on a version; anybody can edit its tags in MLflow."""
-    return PATH_TAG in tags and tags.get(VERSION_TAG, "").isdecimal()
+def _is_trained_on(tags: Mapping[str, str], table: str | None) -> bool:
+    """Return whether a run was trained on a version of a table; anybody can edit its tags in MLflow."""
+    return PATH_TAG in tags and tags.get(VERSION_TAG, "").isdecimal() and _is_of(tags[PATH_TAG], table)
+
+
+def _list_approved_tables(runs: Iterable[Any]) -> Iterator[Pin]:
+    """Yield a pin for each approved table: it shares the files of the version that it shows.
+
+    Args:
+        runs: All runs, newest first: the newest one that approved a version decides what the table shows.
+    """
+    newest: dict[str, Any] = {}
+    for run in runs:
+        tags = run.data.tags
+        if APPROVED_FROM_TAG in tags and tags.get(APPROVED_VERSION_TAG, "").isdecimal():
+            newest.setdefault(tags.get(APPROVED_TABLE_TAG, ""), run)
+    for uri, run in newest.items():
+        tags = run.data.tags
+        yield Pin(
+            table=tags[APPROVED_FROM_TAG],
+            table_name=tags.get(TABLE_TAG, ""),
+            version=int(tags[APPROVED_VERSION_TAG]),
+            kind="approved table",
+            uri=uri,
+            run_id=run.info.run_id,
+            harness_run=tags.get(RUN_TAG, ""),
+        )
 
 
 def _list_bundles_elsewhere(runs: Mapping[str, Any], listed: Sequence[ModelStore]) -> Iterator[Pin]:

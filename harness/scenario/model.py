@@ -166,6 +166,8 @@ class Scenario(ScenarioPart):
     matrix: dict[str, Annotated[tuple[MatrixValue, ...], Field(min_length=1)]] = Field(default_factory=dict)
     """Key, such as ``pipeline.model.max_iter``, to its values; every combination is a run."""
     publish: Publish = Publish()
+    approve: str | None = None
+    """Name, URI or path of a table that shows the last judged version of the existing table after a pass."""
 
     @model_validator(mode="before")
     @classmethod

@@ -196,7 +196,8 @@ def require_credentials(plan: Plan, accounts: Sequence[Account]) -> None:
     environment = plan.environment
     stores = (environment.model_store,) if plan.scenario.may_publish else ()
     sources = (source.uri for source in plan.sources.values())
-    for uri in (environment.lake, plan.table_uri, *stores, *sources):
+    approved = () if plan.approved_table is None else (plan.approved_table,)
+    for uri in (environment.lake, plan.table_uri, *approved, *stores, *sources):
         # An account in another cloud is left to Spark.
         if uri.startswith(SCHEME) and ACCOUNT_HOST in uri:
             account = find_account(StorageUri.parse(uri), accounts)

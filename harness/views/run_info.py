@@ -10,7 +10,7 @@ from harness.loading.sources import list_synthetic_rows
 from harness.plan import BaselineRun, Plan
 from harness.results import Result, VersionResult
 from harness.scenario.matrix import describe_parameters
-from harness.storage.uris import remove_password
+from harness.storage.uris import hide_passwords, remove_password
 from harness.views import formatting
 
 
@@ -40,6 +40,7 @@ def list_facts(plan: Plan, result: Result) -> tuple[Fact, ...]:
         *_list_sources(plan),
         Fact(_label_table(plan), remove_password(result.table_uri), code=True),
         *(Fact(f"Read: {name}", text) for name, text in list_reads(plan, result)),
+        Fact("Approved table", hide_passwords(result.approval.text) if result.approval else ""),
         Fact("Model store", remove_password(plan.environment.model_store), code=True),
         Fact("MLflow", remove_password(plan.environment.tracking_uri), code=True),
         Fact("MLflow experiment", plan.environment.experiment),

@@ -233,3 +233,17 @@ def test_the_plan_lists_the_standard_gate(settings: Settings) -> None:
         preview_run(_scenario(every=every), settings)
     )
     assert "Standard gate" not in _render(preview_run(_scenario(every={}), settings))
+
+
+def test_the_plan_says_which_version_a_pass_approves(settings: Settings) -> None:
+    """The last one with bounds; a scenario without 'approve' has no such line."""
+    output = io.StringIO()
+    for approve in (None, "main.loans.approved"):
+        values = _scenario().model_dump(mode="json", by_alias=True, exclude_unset=True)
+        scenario = Scenario.model_validate({**values, "approve": approve} if approve else values)
+        preview = preview_run(scenario, settings)
+        show_plan(Console(file=output, width=200), preview)
+    last = scenario.versions[-1].name
+    line = f"Approved: {last}, if every bound holds: main.loans.approved then shows it."
+    assert [line] == [each for each in output.getvalue().splitlines() if "Approved" in each]
+    assert preview.values()["approved"] == line.removeprefix("Approved: ").removesuffix(".")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.errors import Problem
+from harness.loading.rules.approve_rules import check_approve
 from harness.loading.rules.champion_rules import check_champion
 from harness.loading.rules.empty_values import check_empty_values
 from harness.loading.rules.expectation_rules import check_expectations, check_outcome, check_segments
@@ -25,6 +26,7 @@ def check_rules(scenario: Scenario) -> Iterator[Problem]:
     yield from check_expectations(scenario)
     yield from check_champion(scenario)
     yield from check_outcome(scenario)
+    yield from check_approve(scenario)
     yield from check_segments(scenario)
     yield from check_prove(scenario)
     yield from check_matrix(scenario, check_rules)

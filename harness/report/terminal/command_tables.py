@@ -72,6 +72,7 @@ def _describe_plan(preview: PlanPreview) -> tuple[str, ...]:
         f"Trained: {preview.model} on {versions}{_describe_fits(preview)}.",
         f"Explained: {rows} x {samples} = {predictions} predictions per version.",
         f"Published: {preview.published}.",
+        *((f"Approved: {preview.approved}.",) if preview.approved else ()),
         *_describe_estimate(preview.estimate),
         _describe_cost(preview),
         *_describe_trainings(preview),
@@ -223,6 +224,7 @@ def _list_facts(run: TrackedRun) -> dict[str, str]:
         "fingerprint": run.tag("data_fingerprint"),
         "verdict": run.tag("verdict") or "none",
         "bundle": run.tag("bundle") or "not published",
+        **({"approval": run.tag("approval")} if run.tag("approval") else {}),
         "harness run": run.tag("run_id"),
     }
 

@@ -23,7 +23,7 @@ from harness.report.parity_table import (
 )
 from harness.report.terminal.console import STYLES, make_table, make_text, write_line
 from harness.results import Failure, MovedRows, Result, Verdict
-from harness.storage.uris import remove_password
+from harness.storage.uris import hide_passwords, remove_password
 from harness.views import formatting, moved_rows, tables
 from harness.views.bound_table import BoundRow, Headline, make_bound_rows, make_headline
 
@@ -222,6 +222,9 @@ def _show_locations(console: Console, result: Result, folder: Path) -> None:
     width = max((len(version.name) for version in published), default=0)
     for version in published:
         write_line(console, Text(f"bundle  {version.name:{width}}  {remove_password(version.bundle or '')}"))
+    if result.approval is not None:
+        word = "approved" if result.approval.is_approved else "not approved"
+        write_line(console, Text(f"{word}  {hide_passwords(result.approval.text)}"))
     write_line(console, Text(f"took    {formatting.format_seconds(result.duration_s)}"))
     write_line(console, Text(f"report  {folder / HTML}"))
 

@@ -235,6 +235,7 @@ def make_probe(scenario: Scenario, trained: Iterable[str]) -> Scenario:
             "caught_by": (),
             "matrix": {},
             "publish": Publish(when="never"),
+            "approve": None,
         }
     )
 

@@ -96,9 +96,9 @@ def calibrate(
 
 
 def set_seed(loaded: LoadedScenario, seed: int) -> LoadedScenario:
-    """Return the scenario with another seed and without publishing."""
+    """Return the scenario with another seed, which publishes and approves nothing."""
     scenario = _allow_other_seeds(loaded.scenario).model_copy(
-        update={"seed": seed, "publish": Publish(when="never")}
+        update={"seed": seed, "publish": Publish(when="never"), "approve": None}
     )
     return replace(loaded, scenario=scenario, parameters={**loaded.parameters, "seed": str(seed)})
 

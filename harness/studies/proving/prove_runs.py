@@ -134,7 +134,7 @@ def choose_version(scenario: Scenario, name: str | None) -> str:
 
 def find_clean_run(runner: Runner, loaded: LoadedScenario) -> Result:
     """Return a finished run of the scenario without faults; run it if there is none."""
-    scenario = loaded.scenario.model_copy(update={"publish": Publish(when="never")})
+    scenario = loaded.scenario.model_copy(update={"publish": Publish(when="never"), "approve": None})
     one = replace(loaded, scenario=scenario)
     for known in runner.find_known(one):
         table = find_local_path(known.result.table_uri, Path())

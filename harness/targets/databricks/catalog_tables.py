@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING
 
+from harness.approvals import explain_taken
 from harness.errors import PrerequisiteError, UsageError
 from harness.table_names import find_expiry
 from harness.targets.databricks.client import translate_errors
@@ -71,6 +72,32 @@ def require_table(workspace: WorkspaceClient, name: str) -> TableInfo | None:
                 f"The table {name} doesn't exist in {workspace.config.host}, or you can't see it.",
                 remedy="Check the name, or ask its owner for USE CATALOG, USE SCHEMA and SELECT.",
             ) from error
+
+
+def require_approvable(workspace: WorkspaceClient, name: str, source: str) -> None:
+    """Require that a table can show approved versions: it doesn't exist yet, or a run has made it.
+
+    Args:
+        workspace: The workspace.
+        name: Name without backquotes. One that isn't in Unity Catalog is left to the job.
+        source: The judged table.
+
+    Raises:
+        UsageError: It exists, and shows something else.
+        PrerequisiteError: Its schema doesn't exist, or the user can't see it.
+    """
+    from databricks.sdk.errors import NotFound
+
+    if not is_in_unity_catalog(name):
+        return
+    require_schema(workspace, name.rpartition(".")[0])
+    with translate_errors(workspace, f"look up the table {name}"):
+        try:
+            table = workspace.tables.get(name)
+        except NotFound:
+            return
+    if (reason := explain_taken(name, table.properties or {}, source)) is not None:
+        raise UsageError(f"{reason[:1].upper()}{reason[1:]}")
 
 
 def require_schema(workspace: WorkspaceClient, name: str) -> None:

@@ -34,6 +34,7 @@ from harness.targets.checks import Check, path_on_this_machine, require_all, req
 from harness.targets.databricks import DATABRICKS, job_runs, read_setting
 from harness.targets.databricks.catalog_tables import (
     remove_table,
+    require_approvable,
     require_table,
     require_versions,
     sweep_tables,
@@ -229,6 +230,8 @@ class Databricks:
         self.require_ready()
         if plan.existing_table is not None and is_table_name(plan.existing_table):
             require_versions(self.workspace, plan.existing_table)
+        if plan.approved_table is not None and is_table_name(plan.approved_table):
+            require_approvable(self.workspace, plan.approved_table, plan.table_uri)
         for source in plan.sources.values():
             if is_table_name(source.uri):
                 require_table(self.workspace, source.uri)

@@ -1,0 +1,93 @@
+"""Approved tables in a catalog: made by the job on a cluster, and checked before one starts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from databricks.sdk.service.catalog import TableInfo, TableType
+from deltalake import DeltaTable
+
+from harness.approvals import ApprovedVersion
+from harness.results import Approval
+from harness.scenario.model import Scenario
+from tests.databricks.command import Command
+from tests.databricks.test_table_names import FOLDER, NAME, describe_table, write_versions
+from tests.embedded.small import SMALL, write_file
+
+pytestmark = pytest.mark.timeout(1200)
+
+APPROVED = "spark_catalog.loans.approved"
+
+
+def make_scenario(version: int, rows: int, name: str = NAME, approved: str = APPROVED) -> Scenario:
+    """Return a scenario that expects rows at a version of a table, without training a model."""
+    values = SMALL.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    read = {"name": "now", "read": version, "train": False, "expect": {"rows": rows}}
+    table = {"name": "readings", "uri": name, "key": "id"}
+    return Scenario.model_validate({**values, "table": table, "versions": [read], "approve": approved})
+
+
+def test_a_table_in_a_catalog_shows_what_has_passed(command: Command, tmp_path: Path) -> None:
+    """A second pass replaces the version of the first one; a fail leaves it."""
+    write_versions(command.workspace.volumes.joinpath(*FOLDER.split("/")[2:]))
+    command.workspace.tables[NAME] = describe_table()
+    command.workspace.schemas.add("spark_catalog.loans")
+    command = replace(command, folder=tmp_path)
+
+    def run(version: int, rows: int) -> tuple[int, Approval | None]:
+        scenario = write_file(tmp_path, make_scenario(version, rows))
+        done = command.run("scenario", scenario, "--target", "databricks")
+        assert done.returncode in (0, 1), done.stdout + done.stderr
+        return done.returncode, command.result().approval
+
+    def find_shown() -> int | None:
+        folder = command.workspace.tables[APPROVED].storage_location or ""
+        shown = ApprovedVersion.parse(DeltaTable(folder).metadata().configuration)
+        return None if shown is None else shown.version
+
+    code, first = run(0, 200)
+    assert first is not None
+    assert (code, first.table, first.source, find_shown()) == (0, APPROVED, NAME, 0)
+    code, second = run(1, 300)
+    assert second is not None
+    assert (code, second.before, second.is_approved, find_shown()) == (0, 0, True, 1)
+    code, third = run(2, 1)
+    assert third is not None
+    assert (code, third.reason, find_shown()) == (1, "the verdict is fail", 1)
+    assert command.left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("approved", "table", "code", "reason"),
+    [
+        ("main.none.approved", None, 3, "The schema main.none doesn't exist"),
+        ("main.default.approved", {}, 2, "no run has made it"),
+        ("main.default.approved", {"table_type": TableType.VIEW}, 2, "no run has made it"),
+        (
+            "main.default.approved",
+            {"properties": ApprovedVersion("main.default.other", 1, "f", "r", "s").properties},
+            2,
+            "shows versions of main.default.other, not of main.default.readings",
+        ),
+    ],
+    ids=["schema", "table", "view", "other source"],
+)
+def test_a_table_that_cannot_be_approved_is_found_before_a_cluster_starts(
+    command: Command, tmp_path: Path, approved: str, table: dict[str, Any] | None, code: int, reason: str
+) -> None:
+    """The message has the reason, and nothing is submitted or left behind."""
+    tables: dict[str, TableInfo] = command.workspace.tables
+    tables.clear()
+    tables["main.default.readings"] = describe_table(full_name="main.default.readings")
+    if table is not None:
+        tables[approved] = describe_table(full_name=approved, **table)
+    runs = len(command.workspace.runs)
+    scenario = write_file(tmp_path, make_scenario(0, 200, "main.default.readings", approved))
+    done = command.run("scenario", scenario, "--target", "databricks")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert reason in " ".join(done.stderr.split())
+    assert len(command.workspace.runs) == runs
+    assert command.left_behind() == []
