@@ -33,9 +33,9 @@ def make_scenario(version: int, rows: int, name: str = NAME, approved: str = APP
     return Scenario.model_validate({**values, "table": table, "versions": [read], "approve": approved})
 
 
-def find_shown(command: Command) -> int | None:
+def find_shown(command: Command, name: str = APPROVED) -> int | None:
     """Return the version that the approved table shows."""
-    folder = command.workspace.tables[APPROVED].storage_location or ""
+    folder = command.workspace.tables[name].storage_location or ""
     shown = ApprovedVersion.parse(DeltaTable(folder).metadata().configuration)
     return None if shown is None else shown.version
 
@@ -71,15 +71,17 @@ def test_a_scheduled_run_approves_by_itself(command: Command, tmp_path: Path) ->
     command.workspace.tables[NAME] = describe_table()
     command.workspace.schemas.add("spark_catalog.loans")
     command = replace(command, folder=tmp_path)
-    written = command.run("asset-bundle", write_file(tmp_path, make_scenario(1, 300)))
+    approved = "spark_catalog.loans.scheduled"
+    scenario = make_scenario(1, 300, approved=approved)
+    written = command.run("asset-bundle", write_file(tmp_path, scenario))
     assert written.returncode == 0, written.stdout + written.stderr
     client = connect(command.workspace)
     job_id = deploy(command.workspace, client, tmp_path / "asset-bundle/small")
     run = run_job(command.workspace, client, job_id)
     output = output_of(client, run).logs or ""
     assert message_of(run) == "", output
-    assert f"approved  {APPROVED} now shows version 1 of {NAME} (now)" in output
-    assert find_shown(command) == 1
+    assert f"approved  {approved} now shows version 1 of {NAME} (now)" in output
+    assert find_shown(command, approved) == 1
 
 
 @pytest.mark.parametrize(
