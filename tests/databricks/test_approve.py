@@ -13,7 +13,10 @@ from deltalake import DeltaTable
 from harness.approvals import ApprovedVersion
 from harness.results import Approval
 from harness.scenario.model import Scenario
+from tests.databricks.bundles import deploy, run_job
 from tests.databricks.command import Command
+from tests.databricks.conftest import connect
+from tests.databricks.submissions import message_of, output_of
 from tests.databricks.test_table_names import FOLDER, NAME, describe_table, write_versions
 from tests.embedded.small import SMALL, write_file
 
@@ -30,6 +33,13 @@ def make_scenario(version: int, rows: int, name: str = NAME, approved: str = APP
     return Scenario.model_validate({**values, "table": table, "versions": [read], "approve": approved})
 
 
+def find_shown(command: Command, name: str = APPROVED) -> int | None:
+    """Return the version that the approved table shows."""
+    folder = command.workspace.tables[name].storage_location or ""
+    shown = ApprovedVersion.parse(DeltaTable(folder).metadata().configuration)
+    return None if shown is None else shown.version
+
+
 def test_a_table_in_a_catalog_shows_what_has_passed(command: Command, tmp_path: Path) -> None:
     """A second pass replaces the version of the first one; a fail leaves it."""
     write_versions(command.workspace.volumes.joinpath(*FOLDER.split("/")[2:]))
@@ -43,21 +53,35 @@ def test_a_table_in_a_catalog_shows_what_has_passed(command: Command, tmp_path: 
         assert done.returncode in (0, 1), done.stdout + done.stderr
         return done.returncode, command.result().approval
 
-    def find_shown() -> int | None:
-        folder = command.workspace.tables[APPROVED].storage_location or ""
-        shown = ApprovedVersion.parse(DeltaTable(folder).metadata().configuration)
-        return None if shown is None else shown.version
-
     code, first = run(0, 200)
     assert first is not None
-    assert (code, first.table, first.source, find_shown()) == (0, APPROVED, NAME, 0)
+    assert (code, first.table, first.source, find_shown(command)) == (0, APPROVED, NAME, 0)
     code, second = run(1, 300)
     assert second is not None
-    assert (code, second.before, second.is_approved, find_shown()) == (0, 0, True, 1)
+    assert (code, second.before, second.is_approved, find_shown(command)) == (0, 0, True, 1)
     code, third = run(2, 1)
     assert third is not None
-    assert (code, third.reason, find_shown()) == (1, "the verdict is fail", 1)
+    assert (code, third.reason, find_shown(command)) == (1, "the verdict is fail", 1)
     assert command.left_behind() == []
+
+
+def test_a_scheduled_run_approves_by_itself(command: Command, tmp_path: Path) -> None:
+    """Without a command: the job on the cluster is all that runs, and its output says what was approved."""
+    write_versions(command.workspace.volumes.joinpath(*FOLDER.split("/")[2:]))
+    command.workspace.tables[NAME] = describe_table()
+    command.workspace.schemas.add("spark_catalog.loans")
+    command = replace(command, folder=tmp_path)
+    approved = "spark_catalog.loans.scheduled"
+    scenario = make_scenario(1, 300, approved=approved)
+    written = command.run("asset-bundle", write_file(tmp_path, scenario))
+    assert written.returncode == 0, written.stdout + written.stderr
+    client = connect(command.workspace)
+    job_id = deploy(command.workspace, client, tmp_path / "asset-bundle/small")
+    run = run_job(command.workspace, client, job_id)
+    output = output_of(client, run).logs or ""
+    assert message_of(run) == "", output
+    assert f"approved  {approved} now shows version 1 of {NAME} (now)" in output
+    assert find_shown(command, approved) == 1
 
 
 @pytest.mark.parametrize(
