@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.content_digests import ContentDigests
 from harness.loading.baseline_lookup import look_up_baselines
 from harness.loading.existing_table import resolve_table_uri
+from harness.loading.git_commit import find_git_commit
 from harness.loading.loader import LoadedScenario
 from harness.loading.local_commits import identify_commits
 from harness.loading.sources import SourceFile, measure_size
@@ -43,6 +44,7 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
         parameters=loaded.parameters,
         scenario_file=loaded.document.file,
         scenario_sha256=loaded.sha256,
+        git_commit=find_git_commit(folder),
         environment=environment,
         sources={
             name: _locate(source, target) for name, source in describe_sources(loaded, settings).items()
