@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.content_digests import ContentDigests
+from harness.errors import Problem
 from harness.loading.baseline_lookup import look_up_baselines
 from harness.loading.existing_table import resolve_table_uri
 from harness.loading.git_commit import find_git_commit
@@ -17,6 +18,7 @@ from harness.runs import make_run_id
 from harness.setting_types import STORES, Settings
 from harness.table_names import is_table_name, normalize_table_name
 from harness.targets.base import Target
+from harness.tracked_names import UNITY_CATALOG
 from harness.wheel import compute_version
 
 
@@ -30,13 +32,15 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
         fresh: Whether nothing that an earlier run has measured may be used.
 
     Raises:
-        ScenarioError: A run that bounds refer to doesn't exist, or can't be compared with.
+        ScenarioError: A run that bounds refer to doesn't exist, or can't be compared with; or the target's
+            registry can't have a model of the scenario's name.
     """
     scenario = loaded.scenario
     folder = Path(loaded.document.file).parent
     baselines = look_up_baselines(loaded, settings.runs)
     existing = resolve_table_uri(scenario.table.uri, folder) if scenario.table.uri is not None else None
     environment = target.environment(measure_size(scenario, loaded.sources, folder), scenario.publish.to)
+    _require_model_name(loaded, environment)
     return Plan(
         run_id=make_run_id(scenario.name),
         harness_version=compute_version(),
@@ -58,6 +62,13 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
         baseline_runs=baselines.runs,
         settings=tuple(_list_effective_settings(settings, environment, scenario.publish.to)),
     )
+
+
+def _require_model_name(loaded: LoadedScenario, environment: Environment) -> None:
+    name = loaded.scenario.publish.model
+    if name is not None and environment.registry_uri == UNITY_CATALOG and "." not in name:
+        message = f"Unity Catalog's names of models have three levels; write CATALOG.SCHEMA.{name}."
+        raise loaded.document.error([Problem(message, ("publish", "register"))])
 
 
 def _locate(source: SourceData, target: Target) -> SourceData:

@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.authoring.plan_preview import Training
-from harness.bounds.judge import allows_publishing, decide_verdict, judge_versions
+from harness.bounds.judge import allows_publishing, allows_registration, decide_verdict, judge_versions
 from harness.bounds.specs import explain_unjudged
 from harness.errors import HarnessError, PrerequisiteError
 from harness.files import make_unwritable_error, sha256_of
 from harness.loading.loader import LoadedScenario
 from harness.loading.local_commits import identify_commits
 from harness.plan import Environment, Plan
+from harness.registered_models import read_aliases
 from harness.resolve import describe_sources
 from harness.results import Result, Verdict, VersionResult
 from harness.runs import RunFolder, WorkKeys, list_runs_of
@@ -29,6 +30,7 @@ from harness.storage.model_store import holds_bundle, open_store
 from harness.storage.tracking_store import list_existing_runs
 from harness.storage.uris import find_local_path
 from harness.targets.base import Settleable
+from harness.tracking.lineage import open_client
 from harness.wheel import compute_version
 from harness.work import identify_run, identify_version
 
@@ -177,6 +179,7 @@ def take_over(known: KnownRun, plan: Plan, folder: RunFolder) -> Result:
     versions = judge_versions(scenario, earlier.versions, plan.baselines)
     bounds = [bound for version in versions for bound in version.bounds]
     publishes = allows_publishing(scenario, versions)
+    registers = allows_registration(scenario, versions)
     verdict = decide_verdict(scenario, bounds)
     _copy_predictions(known, folder)
     return earlier.model_copy(
@@ -189,15 +192,21 @@ def take_over(known: KnownRun, plan: Plan, folder: RunFolder) -> Result:
             "duration_s": round((datetime.now(UTC) - started).total_seconds(), 3),
             "timings": {},
             "inputs": plan.inputs,
-            "versions": tuple(_take_over_version(each, earlier, publishes=publishes) for each in versions),
+            "versions": tuple(
+                _take_over_version(each, earlier, publishes=publishes, registers=registers)
+                for each in versions
+            ),
         }
     )
 
 
-def _take_over_version(version: VersionResult, earlier: Result, *, publishes: bool) -> VersionResult:
+def _take_over_version(
+    version: VersionResult, earlier: Result, *, publishes: bool, registers: bool
+) -> VersionResult:
     update: dict[str, object] = {
         "timings": {},
         "bundle": version.bundle if publishes else None,
+        "registered": version.registered if registers else None,
         "reused_from": version.reused_from or (earlier.run_id if version.status == "trained" else ""),
     }
     return version.model_copy(update=update)
@@ -219,7 +228,21 @@ def _is_complete(known: KnownRun, plan: Plan, environment: Environment) -> bool:
     if not allows_publishing(plan.scenario, versions):
         return True
     store = open_store(environment.model_store, environment.accounts, create=False)
-    return all(holds_bundle(store, each.bundle) for each in trained)
+    if not all(holds_bundle(store, each.bundle) for each in trained):
+        return False
+    return not allows_registration(plan.scenario, versions) or _is_registered(trained[-1], plan, environment)
+
+
+def _is_registered(version: VersionResult, plan: Plan, environment: Environment) -> bool:
+    """Return whether the model of a version is registered as the scenario asks, and its alias has stayed."""
+    publish, registered = plan.scenario.publish, version.registered
+    if registered is None or (registered.name, registered.alias) != (publish.model, publish.alias):
+        return False
+    if registered.alias is None:
+        return True
+    with open_client(environment.registry_uri or environment.tracking_uri) as client:
+        points_to = read_aliases(client, registered.name).get(registered.alias)
+    return registered.has_alias == (points_to == registered.version)
 
 
 def _read_known(folder: RunFolder) -> KnownRun | None:

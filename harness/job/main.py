@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from harness import bundles
-from harness.bounds.judge import allows_publishing, decide_verdict, judge_versions
+from harness.bounds.judge import allows_publishing, allows_registration, decide_verdict, judge_versions
 from harness.bounds.standard import compares_added_rows
 from harness.errors import ScenarioError
 from harness.events import Announcement, Event
@@ -42,6 +42,7 @@ from harness.job.known_models import (
 )
 from harness.job.pinned_versions import list_retention_warnings
 from harness.job.prepare import PreparedRows, prepare_rows
+from harness.job.registration import point_alias, register
 from harness.job.row_diff import attach_previous_keys, count_row_changes
 from harness.job.running_job import MAX_PARALLEL, Job, fail, make_result, run_in_parallel
 from harness.job.spark_errors import log_errors
@@ -56,7 +57,7 @@ from harness.job.train_version import (
 )
 from harness.job.version_files import VersionFiles
 from harness.pipelines import ModelPipeline
-from harness.results import Result, Verdict, VersionResult
+from harness.results import Registration, Result, Verdict, VersionResult
 from harness.storage.model_store import ModelStore, holds_bundle, open_store
 
 _CHECK, _DESCRIBE = "check", "describe"
@@ -91,7 +92,8 @@ def run(job: Job) -> Result:
         verdict = judge(job)
         publish_and_draw(job, trained)
         check_pins(job)
-        return finish(job, verdict)
+        registered = register_model(job, trained)
+        return finish(job, verdict, registered)
     except BaseException as error:
         return fail(job, error)
 
@@ -405,8 +407,20 @@ def check_pins(job: Job) -> None:
         job.warnings = list_retention_warnings(job.spark, job.plan, job.tracker.result().client)
 
 
-def finish(job: Job, verdict: Verdict) -> Result:
-    """Close the runs in MLflow with the report's pictures, and return the result."""
+def register_model(job: Job, trained: list[TrainedVersion]) -> Registration | None:
+    """Register the model of the last trained version, if the scenario asks for it and the run has passed."""
+    if not allows_registration(job.plan.scenario, job.versions):
+        return None
+    environment, last = job.plan.environment, trained[-1]
+    store = open_store(environment.model_store, environment.accounts)
+    with job.clock.step("register", last.result.name):
+        registered = register(job, last, store)
+    job.update(job.find_version(last.result.name).model_copy(update={"registered": registered}))
+    return registered
+
+
+def finish(job: Job, verdict: Verdict, registered: Registration | None) -> Result:
+    """Close the runs in MLflow with the report's pictures, move the alias, and return the result."""
     tracker = job.tracker.result()
     with log_errors():
         remove_scratch(job.spark, job.plan)
@@ -420,4 +434,5 @@ def finish(job: Job, verdict: Verdict) -> Result:
             tracker.log_pictures(job.pictures)
     result = make_result(job, verdict)
     tracker.finish(result)
+    point_alias(job, registered)
     return result

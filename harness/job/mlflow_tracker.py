@@ -121,8 +121,6 @@ class Tracker:
         environment = plan.environment
         uri = environment.tracking_uri
         mlflow.set_tracking_uri(uri)
-        if environment.registry_uri is not None:
-            mlflow.set_registry_uri(environment.registry_uri)
         self._requests = TrackingRequests(uri, listener, patience)
         try:
             with _lock_store(uri):

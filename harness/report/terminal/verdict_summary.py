@@ -198,6 +198,9 @@ def _show_locations(console: Console, result: Result, folder: Path) -> None:
     width = max((len(version.name) for version in published), default=0)
     for version in published:
         write_line(console, Text(f"bundle  {version.name:{width}}  {remove_password(version.bundle or '')}"))
+    for version in published:
+        if version.registered is not None:
+            write_line(console, Text(f"model   {version.name:{width}}  {version.registered.text}"))
     write_line(console, Text(f"took    {formatting.format_seconds(result.duration_s)}"))
     write_line(console, Text(f"report  {folder / HTML}"))
 
