@@ -24,6 +24,7 @@ VERSION =
 VERSIONS =
 DATA =
 LABEL =
+MODEL =
 RUN =
 HTML =
 FRESH =
@@ -59,7 +60,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 unexport PYTHONPATH PYTHONHOME
 
 .NOTPARALLEL:
-.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario watch resume publish validate attach doctor asset-bundle sweep check runs history trace report replay retain compare ui docker-ready build up down restart ps logs clean clean-runs
+.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario watch resume publish rollback validate attach doctor asset-bundle sweep check runs history trace report replay retain compare ui docker-ready build up down restart ps logs clean clean-runs
 .PHONY: test test-faults test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench false-alarms
 
 help: ## list the make targets
@@ -93,6 +94,10 @@ resume: run-ready ## resume a run that ended without a verdict: RUN=latest
 publish: run-ready ## copy a passed run's models to a model store: RUN=latest TO=NAME [ARGS="--version NAME"]
 	@$(if $(and $(RUN),$(TO)),,echo "Name a run and a store: make publish RUN=latest TO=models" >&2; exit 2)
 	@$(HARNESS) publish ARGS --to "$$TO" -- "$$RUN"
+
+rollback: run-ready ## let a registered model's alias point to the version before: MODEL=... [TARGET=...] [ARGS="--alias champion"]
+	@$(if $(MODEL),,echo "Name a registered model: make rollback MODEL=main.risk.loan" >&2; exit 2)
+	@$(HARNESS) rollback ARGS $(ON_TARGET) -- "$$MODEL"
 
 attach: run-ready ## follow a run that continues in a workspace until its verdict: RUN=...
 	@$(if $(RUN),,echo "Name a run: make attach RUN=latest" >&2; exit 2)

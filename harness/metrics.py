@@ -231,3 +231,5 @@ CUSTOM_METRICS = tuple(name for name, metric in METRICS.items() if metric.pipeli
 DATA_METRICS = ("filtered_rows", UNLABELLED_ROWS, "ignored_rows")
 """Metrics that are counted without a model."""
 R2_OF_CUSTOM = "explanation_r2_mean"
+EXPLAINER_METRICS = ("lime_r2_mean", R2_OF_CUSTOM, "explained_rows")
+"""The metrics that measure the explainer; all others measure the model that it explains."""

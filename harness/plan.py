@@ -107,6 +107,8 @@ class Environment(ScenarioPart):
     tracking_uri: str
     """URI of the MLflow tracking server or store."""
     experiment: str
+    registry_uri: str | None = None
+    """URI of MLflow's registry of models (default: the tracking server or store)."""
     scratch: str | None = None
     """Root URI for files that the run's processes exchange (default: in the lake)."""
     artifacts: str | None = None
@@ -240,6 +242,8 @@ class Plan(ScenarioPart):
     scenario_file: str
     """Empty if the scenario was given in Python."""
     scenario_sha256: str
+    git_commit: str | None = None
+    """Commit that was checked out in the scenario's folder; ``None`` if it isn't in a Git work tree."""
     environment: Environment
     sources: dict[str, SourceData] = Field(default_factory=dict)
     """Every file that the scenario names, by its path as written there."""

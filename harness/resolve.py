@@ -11,6 +11,7 @@ from harness.errors import Problem, UsageError
 from harness.loading.baseline_lookup import look_up_baselines
 from harness.loading.champion_override import locate_bundle
 from harness.loading.existing_table import resolve_table_uri
+from harness.loading.git_commit import find_git_commit
 from harness.loading.loader import LoadedScenario
 from harness.loading.local_commits import identify_commits
 from harness.loading.sources import SourceFile, measure_size
@@ -23,6 +24,7 @@ from harness.storage.uris import VOLUMES
 from harness.table_names import is_table_name, normalize_table_name
 from harness.targets.base import Target
 from harness.targets.registry import find_definition
+from harness.tracked_names import UNITY_CATALOG
 from harness.wheel import compute_version
 
 
@@ -36,8 +38,9 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
         fresh: Whether nothing that an earlier run has measured may be used.
 
     Raises:
-        ScenarioError: A run that bounds refer to doesn't exist, or can't be compared with; or the approved
-            table shares files with the judged one.
+        ScenarioError: A run that bounds refer to doesn't exist, or can't be compared with; the approved table
+            shares files with the judged one; or the target's registry can't have a model of the scenario's
+            name.
     """
     scenario = loaded.scenario
     folder = Path(loaded.document.file).parent
@@ -45,6 +48,7 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
     existing = resolve_table_uri(scenario.table.uri, folder) if scenario.table.uri is not None else None
     environment = target.environment(measure_size(scenario, loaded.sources, folder), scenario.publish.to)
     judged = target.locate_table(existing) if existing is not None else None
+    _require_model_name(loaded, environment)
     return Plan(
         run_id=make_run_id(scenario.name),
         harness_version=compute_version(),
@@ -52,6 +56,7 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
         parameters=loaded.parameters,
         scenario_file=loaded.document.file,
         scenario_sha256=loaded.sha256,
+        git_commit=find_git_commit(folder),
         environment=environment,
         sources={
             name: _locate(source, target) for name, source in describe_sources(loaded, settings).items()
@@ -102,6 +107,13 @@ def _locate_approved_table(loaded: LoadedScenario, target: Target, judged: str |
     if reason is not None:
         raise loaded.document.error([Problem(reason, ("approve",))])
     return table
+
+
+def _require_model_name(loaded: LoadedScenario, environment: Environment) -> None:
+    name = loaded.scenario.publish.model
+    if name is not None and environment.registry_uri == UNITY_CATALOG and "." not in name:
+        message = f"Unity Catalog's names of models have three levels; write CATALOG.SCHEMA.{name}."
+        raise loaded.document.error([Problem(message, ("publish", "register"))])
 
 
 def _locate(source: SourceData, target: Target) -> SourceData:

@@ -171,6 +171,27 @@ class Coefficient(Record):
     per_sd: float
 
 
+class Registration(Record):
+    """A version of a registered model in MLflow."""
+
+    name: str
+    version: str
+    alias: str | None = None
+    """The alias that the scenario names."""
+    has_alias: bool = True
+    """Whether the alias points to it; not if it was rolled back from this very model."""
+
+    @property
+    def uri(self) -> str:
+        """URI of the version in MLflow."""
+        return f"models:/{self.name}/{self.version}"
+
+    @property
+    def text(self) -> str:
+        """The version and its alias, such as ``models:/loan/4 (champion)``."""
+        return f"{self.uri} ({self.alias})" if self.alias and self.has_alias else self.uri
+
+
 class GridPoint(Record):
     """One combination of parameters and its cross-validated score."""
 
@@ -443,6 +464,8 @@ class VersionResult(Record):
     """The champion on this version; None if the scenario names none."""
     bundle: str | None = None
     """URI of the published bundle."""
+    registered: Registration | None = None
+    """The version of a registered model that its model became, if it did."""
     bounds: tuple[BoundResult, ...] = ()
     timings: dict[str, float] = {}
     """Seconds per step of this version."""

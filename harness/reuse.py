@@ -15,13 +15,14 @@ from pathlib import Path
 
 from harness.approvals import CLONE, ApprovedVersion
 from harness.authoring.plan_preview import Training
-from harness.bounds.judge import allows_publishing, decide_verdict, judge_versions
+from harness.bounds.judge import allows_publishing, allows_registration, decide_verdict, judge_versions
 from harness.bounds.specs import explain_unjudged, find_approved_version
 from harness.errors import HarnessError, PrerequisiteError
 from harness.files import make_unwritable_error, sha256_of
 from harness.loading.loader import LoadedScenario
 from harness.loading.local_commits import identify_commits
 from harness.plan import Account, Environment, Plan
+from harness.registered_models import read_aliases
 from harness.resolve import describe_sources
 from harness.results import Approval, Result, Verdict, VersionResult
 from harness.retention.deltalake_table import open_table
@@ -32,6 +33,7 @@ from harness.storage.tracking_store import list_existing_runs
 from harness.storage.uris import find_local_path
 from harness.table_names import is_table_name
 from harness.targets.base import Settleable
+from harness.tracking.lineage import open_client
 from harness.wheel import compute_version
 from harness.work import identify_run, identify_version
 
@@ -180,6 +182,7 @@ def take_over(known: KnownRun, plan: Plan, folder: RunFolder) -> Result:
     versions = judge_versions(scenario, earlier.versions, plan.baselines)
     bounds = [bound for version in versions for bound in version.bounds]
     publishes = allows_publishing(scenario, versions)
+    registers = allows_registration(scenario, versions)
     verdict = decide_verdict(scenario, bounds)
     _copy_predictions(known, folder)
     return earlier.model_copy(
@@ -193,15 +196,21 @@ def take_over(known: KnownRun, plan: Plan, folder: RunFolder) -> Result:
             "timings": {},
             "inputs": plan.inputs,
             "approval": _describe_approval(plan, versions, verdict),
-            "versions": tuple(_take_over_version(each, earlier, publishes=publishes) for each in versions),
+            "versions": tuple(
+                _take_over_version(each, earlier, publishes=publishes, registers=registers)
+                for each in versions
+            ),
         }
     )
 
 
-def _take_over_version(version: VersionResult, earlier: Result, *, publishes: bool) -> VersionResult:
+def _take_over_version(
+    version: VersionResult, earlier: Result, *, publishes: bool, registers: bool
+) -> VersionResult:
     update: dict[str, object] = {
         "timings": {},
         "bundle": version.bundle if publishes else None,
+        "registered": version.registered if registers else None,
         "reused_from": version.reused_from or (earlier.run_id if version.status == "trained" else ""),
     }
     return version.model_copy(update=update)
@@ -219,6 +228,13 @@ def _is_complete(known: KnownRun, plan: Plan, environment: Environment) -> bool:
     run_ids = {each.run_id or "" for each in trained} | {result.mlflow_run_id or ""}
     if list_existing_runs(environment.tracking_uri, run_ids) != run_ids:
         return False
+    return _is_published(result, trained, plan, environment)
+
+
+def _is_published(
+    result: Result, trained: Sequence[VersionResult], plan: Plan, environment: Environment
+) -> bool:
+    """Return whether what a run with these numbers approves, publishes and registers is there already."""
     versions = judge_versions(plan.scenario, result.versions, plan.baselines)
     verdict = decide_verdict(plan.scenario, (bound for version in versions for bound in version.bounds))
     approval = _describe_approval(plan, versions, verdict)
@@ -227,7 +243,21 @@ def _is_complete(known: KnownRun, plan: Plan, environment: Environment) -> bool:
     if not allows_publishing(plan.scenario, versions):
         return True
     store = open_store(environment.model_store, environment.accounts, create=False)
-    return all(holds_bundle(store, each.bundle) for each in trained)
+    if not all(holds_bundle(store, each.bundle) for each in trained):
+        return False
+    return not allows_registration(plan.scenario, versions) or _is_registered(trained[-1], plan, environment)
+
+
+def _is_registered(version: VersionResult, plan: Plan, environment: Environment) -> bool:
+    """Return whether the model of a version is registered as the scenario asks, and its alias has stayed."""
+    publish, registered = plan.scenario.publish, version.registered
+    if registered is None or (registered.name, registered.alias) != (publish.model, publish.alias):
+        return False
+    if registered.alias is None:
+        return True
+    with open_client(environment.registry_uri or environment.tracking_uri) as client:
+        points_to = read_aliases(client, registered.name).get(registered.alias)
+    return registered.has_alias == (points_to == registered.version)
 
 
 def _shows_version(approval: Approval, accounts: Sequence[Account]) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import string
+
 RUN_TAG = "harness.run_id"
 """Tag of every run: the harness's own id of the run."""
 KEY_TAG = "harness.key"
@@ -10,6 +13,12 @@ BUNDLE_TAG = "harness.bundle"
 """Tag of a version's run: the URI of the bundle that it was published in."""
 REUSED_TAG = "harness.reused."
 """Start of the tags of a parent run that name the earlier runs whose models it uses, one for each version."""
+MODEL_TAG = "harness.model"
+"""Tag of a version's run: the URI of its deployable pipeline."""
+ROLE_TAG = "harness.role"
+"""Tag of a model that MLflow lists: whether it is a deployable pipeline or an explainer."""
+PIPELINE = "pipeline"
+"""Role of a deployable pipeline, and its folder among a run's artifacts before MLflow 3."""
 MODELS = "models"
 """Folder of the models among the artifacts of a version's run."""
 TRAINING = "training"
@@ -34,5 +43,34 @@ APPROVED_VERSION_TAG = "harness.approved_version"
 """Tag of a parent run that approved a version: its Delta version."""
 TARGET_TAG, TABLE_TAG = "harness.target", "harness.table"
 """Tags of every run: its target, and the name of its table."""
-PATH_TAG, VERSION_TAG = "harness.data_path", "harness.data_version"
-"""Tags of a version's run: the URI of its table, and its Delta version."""
+PATH_TAG, VERSION_TAG, FINGERPRINT_TAG = (
+    "harness.data_path",
+    "harness.data_version",
+    "harness.data_fingerprint",
+)
+"""Tags of a version's run: the URI of its table, its Delta version, and the fingerprint of its rows."""
+UNITY_CATALOG = "databricks-uc"
+"""URI of the registry of models in Unity Catalog, whose names have three levels."""
+DEFAULT_ALIAS = "champion"
+"""Alias of a registered model that is rolled back if no other one is named."""
+_PLAIN = frozenset(f"{string.ascii_letters}{string.digits}_.")
+_LONGEST_NAME, _LONGEST_SLOT, _DIGITS = 250, 200, 16
+
+
+def name_explanation_metric(slot: str, statistic: str) -> str:
+    """Return the name of a statistic of the explanations of a slot, such as ``explanation.age.mean``.
+
+    MLflow allows few characters. Others in the slot's name become a hyphen and two hexadecimal digits for
+    each of their bytes; so does the hyphen itself. A digest replaces the end of a very long name.
+    """
+    plain = "".join(
+        character
+        if character in _PLAIN
+        else "".join(f"-{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
+        for character in slot
+    )
+    name = f"explanation.{plain}.{statistic}"
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(slot.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+    return f"explanation.{plain[:_LONGEST_SLOT]}-{digest}.{statistic}"

@@ -211,7 +211,11 @@ def _describe_publication(scenario: Scenario, settings: Settings) -> str:
     publish = scenario.publish
     if not scenario.may_publish:
         return "nothing"
-    return f"to '{publish.to}' ({settings.store(publish.to)}), {_WHEN[publish.when]}"
+    published = f"to '{publish.to}' ({settings.store(publish.to)}), {_WHEN[publish.when]}"
+    if publish.model is None:
+        return published
+    alias = f" as '{publish.alias}'" if publish.alias else ""
+    return f"{published}; {scenario.trained[-1]} is registered in '{publish.model}'{alias} if the run passes"
 
 
 def _describe_approval(scenario: Scenario) -> str:

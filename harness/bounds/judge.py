@@ -116,6 +116,16 @@ def allows_publishing(scenario: Scenario, versions: Iterable[VersionResult]) -> 
     return scenario.may_publish and (scenario.publish.when == "always" or holds)
 
 
+def allows_registration(scenario: Scenario, versions: Iterable[VersionResult]) -> bool:
+    """Return whether the model of the last trained version is registered.
+
+    The run must pass, and each bound must hold by itself, even if failed runs publish their bundles.
+    """
+    bounds = [bound for version in versions for bound in version.bounds]
+    passes = decide_verdict(scenario, bounds) is Verdict.PASS and all_hold(bounds)
+    return scenario.publish.model is not None and scenario.may_publish and passes
+
+
 @dataclass(frozen=True)
 class _Judge:
     """A judge of bounds, one at a time."""

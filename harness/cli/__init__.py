@@ -36,6 +36,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "watch": run_commands.watch,
     "resume": run_commands.resume,
     "publish": run_commands.publish,
+    "rollback": run_commands.rollback,
     "calibrate": run_commands.calibrate,
     "bisect": run_commands.bisect,
     "prove": run_commands.prove,

@@ -17,8 +17,11 @@ from harness.cli.options import (
     TableUri,
     TableVersions,
     Target,
+    TrackingTarget,
     open_console,
+    read_settings_of_past_runs,
 )
+from harness.tracked_names import DEFAULT_ALIAS
 
 if TYPE_CHECKING:
     from harness.request import RunRequest
@@ -95,6 +98,25 @@ def publish(
     from harness.publishing import publish as publish_run
 
     publish_run(run, to, typer.echo, versions=tuple(versions or ()), force=force)
+
+
+def rollback(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a registered model in MLflow.")],
+    alias: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Alias to move back (default: champion).", show_default=False),
+    ] = DEFAULT_ALIAS,
+    target: TrackingTarget = None,
+) -> None:
+    """Let a registered model's alias point to the version before.
+
+    Runs with publish.register record which version an alias pointed to before they moved it. They don't move
+    it again to a version from which it was rolled back.
+    """
+    from harness.rollback import rollback as roll_back
+
+    moved = roll_back(read_settings_of_past_runs(target), model, alias)
+    typer.echo(f"'{alias}' of '{model}' now points to version {moved.after}; it was version {moved.before}.")
 
 
 def calibrate(

@@ -40,14 +40,29 @@ def save_models(models: Mapping[str, Any], folder: Path, run_id: str, scratch: s
         scratch: Folder of the lake in which the executors write their parts.
     """
     for name, model in models.items():
-        mlflow.spark.save_model(
-            model,
-            str(folder / name),
-            mlflow_model=Model(artifact_path=f"{MODELS}/{name}", run_id=run_id),
-            dfs_tmpdir=scratch,
-            # MLflow takes 20 s to infer them.
-            pip_requirements=_list_requirements(model),
-        )
+        described = Model(artifact_path=f"{MODELS}/{name}", run_id=run_id)
+        save_model(model, folder / name, described, scratch)
+
+
+def save_model(model: Any, folder: Path, described: Model, scratch: str, **more: Any) -> None:
+    """Save a model in MLflow's Spark flavor.
+
+    Args:
+        model: The fitted Spark model.
+        folder: Local folder of the model.
+        described: MLflow's description of the model.
+        scratch: Folder of the lake in which the executors write their parts.
+        more: Further arguments of MLflow.
+    """
+    mlflow.spark.save_model(
+        model,
+        str(folder),
+        mlflow_model=described,
+        dfs_tmpdir=scratch,
+        # MLflow takes 20 s to infer them.
+        pip_requirements=_list_requirements(model),
+        **more,
+    )
     # Hadoop leaves a checksum next to each file on a local disk; in the model store it has no meaning.
     for checksum in folder.rglob(".*.crc"):
         checksum.unlink()
@@ -84,11 +99,11 @@ def verify(
     chosen = sorted(weights)[:_EXPLAINED_ROWS]
     explained = explain(replace(explainer, model=copied), featurized.where(F.col(KEY).isin(chosen))).weights
     featurized.unpersist()
-    if not _are_close(
+    if not are_close(
         {key: [score] for key, score in scores.items()}, {key: [value] for key, value in predicted.items()}
     ):
         raise JobError(f"The copied classifier predicts different values from the trained one: {uri}.")
-    if not _are_close({key: weights[key] for key in chosen}, explained, _FLOORS[explainer.unit]):
+    if not are_close({key: weights[key] for key in chosen}, explained, _FLOORS[explainer.unit]):
         raise JobError(f"The copied explainer computes other weights than the trained one: {uri}.")
 
 
@@ -100,15 +115,26 @@ def predict(classifier: Any, rows: DataFrame) -> dict[str, float]:
 
 def _list_requirements(model: Any) -> list[str]:
     requirements = [f"pyspark=={pyspark.__version__}"]
-    stages = (model, *getattr(model, "stages", ()))
-    if any(type(stage).__module__.startswith("synapse.") for stage in stages):
+    if any(type(stage).__module__.startswith("synapse.") for stage in _list_stages(model)):
         requirements.append(f"synapseml=={metadata.version('synapseml')}")
     return requirements
 
 
-def _are_close(
+def _list_stages(model: Any) -> list[Any]:
+    """Return a model and its stages, those of pipelines inside it too."""
+    return [model, *(each for stage in getattr(model, "stages", ()) for each in _list_stages(stage))]
+
+
+def are_close(
     expected: Mapping[str, list[float]], actual: Mapping[str, list[float]], floor: float = 1e-15
 ) -> bool:
+    """Return whether both have the same keys and, but for rounding, the same numbers.
+
+    Args:
+        expected: Key to numbers.
+        actual: The same.
+        floor: Difference that is always allowed.
+    """
     return expected.keys() == actual.keys() and all(
         math.isclose(a, b, rel_tol=_TOLERANCE, abs_tol=floor)
         for key, values in expected.items()

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness import bundles
 from harness.approvals import ApprovedVersion
-from harness.bounds.judge import allows_publishing, decide_verdict, judge_versions
+from harness.bounds.judge import allows_publishing, allows_registration, decide_verdict, judge_versions
 from harness.bounds.specs import find_approved_version, list_bound_specs, needs_champion
 from harness.bounds.standard import compares_added_rows
 from harness.errors import ScenarioError
@@ -47,6 +47,7 @@ from harness.job.known_models import (
 )
 from harness.job.pinned_versions import list_retention_warnings
 from harness.job.prepare import PreparedRows, prepare_rows
+from harness.job.registration import point_alias, register
 from harness.job.row_diff import attach_previous_keys, count_row_changes
 from harness.job.running_job import MAX_PARALLEL, Job, fail, make_result, run_in_parallel
 from harness.job.spark_errors import log_errors
@@ -62,7 +63,7 @@ from harness.job.train_version import (
 from harness.job.version_files import VersionFiles
 from harness.parity.compare import compare_as_planned, explain_missing_parity
 from harness.pipelines import ModelPipeline
-from harness.results import Approval, Result, Verdict, VersionResult
+from harness.results import Approval, Registration, Result, Verdict, VersionResult
 from harness.storage.model_store import ModelStore, holds_bundle, open_store
 
 _CHECK, _DESCRIBE = "check", "describe"
@@ -99,8 +100,10 @@ def run(job: Job) -> Result:
         verdict = judge(job)
         publish_and_draw(job, trained)
         check_pins(job)
+        registered = register_model(job, verdict, trained)
         finish(job, verdict)
         approve(job, verdict)
+        point_alias(job, registered)
         return make_result(job, verdict)
     except BaseException as error:
         return fail(job, error)
@@ -432,6 +435,18 @@ def check_pins(job: Job) -> None:
     job.warnings = ("The table's pinned versions couldn't be checked; job.log has the reason.",)
     with log_errors(), job.clock.step("log"):
         job.warnings = list_retention_warnings(job.spark, job.plan, job.tracker.result().client)
+
+
+def register_model(job: Job, verdict: Verdict, trained: list[TrainedVersion]) -> Registration | None:
+    """Register the model of the last trained version, if the scenario asks for it and the run has passed."""
+    if not allows_registration(job.plan.scenario, job.versions) or explain_unapproved(job, verdict):
+        return None
+    environment, last = job.plan.environment, trained[-1]
+    store = open_store(environment.model_store, environment.accounts)
+    with job.clock.step("register", last.result.name):
+        registered = register(job, last, store)
+    job.update(job.find_version(last.result.name).model_copy(update={"registered": registered}))
+    return registered
 
 
 def finish(job: Job, verdict: Verdict) -> None:

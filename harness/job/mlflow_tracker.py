@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
@@ -18,6 +18,7 @@ from mlflow.data.delta_dataset_source import DeltaDatasetSource
 from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.utils.mlflow_tags import (
     MLFLOW_DATASET_CONTEXT,
+    MLFLOW_GIT_COMMIT,
     MLFLOW_PARENT_RUN_ID,
     MLFLOW_RUN_NAME,
     MLFLOW_RUN_NOTE,
@@ -28,8 +29,10 @@ from mlflow.utils.mlflow_tags import (
 from harness.errors import PrerequisiteError, format_first_line
 from harness.events import Listener
 from harness.files import exclusive_lock
+from harness.job.deployable import Deployable
+from harness.job.logged_models import NOT_LISTED, LoggedModels, ModelLog, log_bundle
 from harness.job.tracking_requests import Patience, TrackingRequests, make_patient
-from harness.metrics import CHAMPION_METRICS
+from harness.metrics import CHAMPION_METRICS, EXPLAINER_METRICS
 from harness.plan import Environment, Plan
 from harness.prediction_files import FOLDER
 from harness.results import Approval, GridPoint, Result, Verdict, VersionResult
@@ -45,21 +48,23 @@ from harness.tracked_names import (
     BEFORE_TAG,
     BUNDLE_TAG,
     CODE,
+    FINGERPRINT_TAG,
     HARNESS_TAG,
     KEY_TAG,
     LIBRARIES_TAG,
-    MODELS,
     REUSED_TAG,
     RUN_TAG,
     SCENARIO,
     TABLE_TAG,
     TARGET_TAG,
     TRAINING,
+    VERSION_TAG,
+    name_explanation_metric,
 )
 
 PICTURES = "pictures"
 """Folder of the report's pictures among the parent run's artifacts."""
-_VERSION_TAG = "harness.version_name"
+_NAME_TAG = "harness.version_name"
 _PARALLEL_UPLOADS = 4
 _PATIENCE = Patience()
 # A request to MLflow may have 100 parameters and 1,000 metrics.
@@ -124,13 +129,14 @@ class Tracker:
         try:
             with _lock_store(uri):
                 require_usable_store(uri, environment.experiment)
-                self._client = MlflowClient(uri)
+                self._client = MlflowClient(uri, environment.registry_uri)
                 self.client = make_patient(self._client, self._requests)
                 self._experiment_id = self._open_experiment(environment.experiment, environment.artifacts)
         except Exception as error:
             if not _is_store_error(error):
                 raise
             raise _open_error(remove_password(uri), format_first_line(error).rstrip(".")) from error
+        self._models = ModelLog(self.client, self._experiment_id, is_server(uri))
         self._open: list[str] = []
         self._before: dict[str, int] = {}
         self.parent_run_id: str | None = None
@@ -164,7 +170,7 @@ class Tracker:
         }
         tags = {
             **{f"harness.{name}": str(value) for name, value in data.items()},
-            _VERSION_TAG: version.name,
+            _NAME_TAG: version.name,
             MLFLOW_PARENT_RUN_ID: self.parent_run_id or "",
             **_make_commit_tags(version),
         }
@@ -180,8 +186,41 @@ class Tracker:
             self.client.log_inputs(run_id, dataset)
         return run_id
 
-    def log_version(self, run_id: str, version: VersionResult, models: Path) -> None:
-        """Log everything measured on a version, and its saved models."""
+    def log_models(
+        self, run_id: str, version: VersionResult, deployable: Deployable, models: Path
+    ) -> LoggedModels:
+        """Log the deployable pipeline of a version, and its explainer, as models that MLflow lists.
+
+        Args:
+            run_id: The version's run.
+            version: The version.
+            deployable: The deployable pipeline.
+            models: Local folder with the saved models of the bundle.
+        """
+        plan = self._plan
+        tags = {RUN_TAG: plan.run_id, TABLE_TAG: plan.scenario.table.name}
+        tags |= {VERSION_TAG: str(version.version), FINGERPRINT_TAG: version.fingerprint}
+        return self._models.log_models(
+            run_id,
+            version,
+            deployable,
+            models,
+            name=f"{plan.scenario.name}_{version.name}",
+            tags=tags,
+            scratch=plan.scratch_uri,
+        )
+
+    def log_version(
+        self, run_id: str, version: VersionResult, models: Path, logged: LoggedModels = NOT_LISTED
+    ) -> None:
+        """Log everything measured on a version, and the saved models of its bundle.
+
+        Args:
+            run_id: The version's run.
+            version: The version.
+            models: Local folder with the saved models.
+            logged: The models that MLflow lists, which get the metrics too.
+        """
         metrics = {name: value for name, value in version.metrics.items() if value is not None}
         for segment, measured in version.segments.items():
             named = {f"segment/{segment}/{name}": value for name, value in measured.items()}
@@ -189,13 +228,16 @@ class Tracker:
         for point in version.grid:
             if point.cv_roc_auc is not None:
                 metrics[_name_grid_metric(point)] = point.cv_roc_auc
-        for slot, explained in enumerate(version.explanations.values()):
-            metrics[f"explanation/{slot:02d}/mean"] = explained.mean
-            metrics[f"explanation/{slot:02d}/mean_per_sd"] = explained.mean_per_sd
-        self._log(run_id, params=version.parameters, metrics=metrics)
+        of_explainer = {name: metrics.pop(name) for name in EXPLAINER_METRICS if name in metrics}
+        for slot, explained in version.explanations.items():
+            of_explainer[name_explanation_metric(slot, "mean")] = explained.mean
+            of_explainer[name_explanation_metric(slot, "mean_per_sd")] = explained.mean_per_sd
+        self._log(run_id, params=version.parameters)
+        self._log(run_id, metrics=metrics, of_model=self._refer(logged.pipeline, version))
+        self._log(run_id, metrics=of_explainer, of_model=self._refer(logged.explainer, version))
         details = version.model_dump(mode="json", by_alias=True, include=_DETAILS)
         self.client.log_dict(run_id, details, "details.json")
-        self._log_models(run_id, models)
+        log_bundle(self._models, run_id, models)
 
     def log_champion(self, version: VersionResult) -> None:
         """Log the champion's metrics on a version to its run, unless that is an earlier one."""
@@ -233,7 +275,7 @@ class Tracker:
             tags = run.data.tags
             if tags.get(RUN_TAG) != self._plan.run_id:
                 others.append(str(run.info.run_id))
-            elif tags.get(_VERSION_TAG) == version:
+            elif tags.get(_NAME_TAG) == version:
                 own.append(str(run.info.run_id))
         return own, others
 
@@ -357,6 +399,7 @@ class Tracker:
             RUN_TAG: plan.run_id,
             "harness.scenario": plan.scenario.name,
             "harness.scenario_sha256": plan.scenario_sha256,
+            **({MLFLOW_GIT_COMMIT: plan.git_commit} if plan.git_commit else {}),
             **_make_code_tags(plan),
             HARNESS_TAG: plan.harness_version,
             LIBRARIES_TAG: plan.environment.libraries,
@@ -386,6 +429,7 @@ class Tracker:
             if MLFLOW_PARENT_RUN_ID not in run.data.tags:
                 parent = run_id
             elif run_id not in finished:
+                self._models.remove(run)
                 self.client.delete_run(run_id)
                 continue
             self.client.update_run(run_id, "RUNNING")
@@ -398,21 +442,6 @@ class Tracker:
         own = f"tags.`{RUN_TAG}` = '{self._plan.run_id}' and tags.`{MLFLOW_RUN_NAME}` = '{name}'"
         found = self._client.search_runs([self._experiment_id], own, max_results=1)
         return found[0] if found else None
-
-    def _log_models(self, run_id: str, models: Path) -> None:
-        """Log the models in parallel: to a server by file, elsewhere by folder, as MLflow copies them."""
-        if is_server(self._plan.environment.tracking_uri):
-            log: Callable[[str, str, str], None] = self.client.log_artifact
-            folders = {path: path.parent for path in models.glob("*/**/*") if path.is_file()}
-        else:
-            log = self.client.log_artifacts
-            folders = {path: path for path in models.iterdir() if path.is_dir()}
-
-        def log_one(path: Path) -> None:
-            log(run_id, str(path), f"{MODELS}/{folders[path].relative_to(models).as_posix()}")
-
-        with ThreadPoolExecutor(_PARALLEL_UPLOADS) as pool:
-            list(pool.map(log_one, folders))
 
     def _end(self, run_id: str, status: str) -> None:
         self.client.set_terminated(run_id, status)
@@ -441,13 +470,23 @@ class Tracker:
         run_id: str,
         params: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
+        of_model: Mapping[str, str] | None = None,
     ) -> None:
         now = int(time.time() * 1000)
         all_params = [Param(name, str(value)) for name, value in (params or {}).items()]
-        all_metrics = [Metric(name, value, now, 0) for name, value in (metrics or {}).items()]
+        all_metrics = [
+            Metric(name, value, now, 0, **(of_model or {})) for name, value in (metrics or {}).items()
+        ]
         for start in range(0, max(len(all_params), len(all_metrics)), _BATCH_SIZE):
             batch = slice(start, start + _BATCH_SIZE)
             self.client.log_batch(run_id, metrics=all_metrics[batch], params=all_params[batch])
+
+    def _refer(self, model_id: str | None, version: VersionResult) -> dict[str, str]:
+        """Return what makes a metric one of a model on the version's rows; empty before MLflow 3."""
+        if model_id is None:
+            return {}
+        table = self._plan.scenario.table.name
+        return {"model_id": model_id, "dataset_name": table, "dataset_digest": version.fingerprint}
 
     def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         self.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])

@@ -59,8 +59,18 @@ class PreparedRows:
 
 def make_columns_stage(pipeline: Pipeline) -> SQLTransformer:
     """Return the stage that adds the derived columns, and every feature with the type that models take."""
-    parts = [
-        *_derivations(pipeline),
+    return _add_columns([*derive_columns(pipeline), *cast_features(pipeline)])
+
+
+def derive_columns(pipeline: Pipeline) -> list[str]:
+    """Return the expressions of the derived columns, each with its name."""
+    # The line break ends a comment at the end of the expression.
+    return [f"({expression}\n) AS {quote_name(name)}" for name, expression in pipeline.derive.items()]
+
+
+def cast_features(pipeline: Pipeline) -> list[str]:
+    """Return the expressions that give every feature the type that models take, each with its column."""
+    return [
         *(
             f"CAST({quote_name(name)} AS DOUBLE) AS {number}"
             for name, number in zip(pipeline.features, number_columns(pipeline), strict=True)
@@ -71,7 +81,6 @@ def make_columns_stage(pipeline: Pipeline) -> SQLTransformer:
             for name, category in zip(pipeline.categorical, category_columns(pipeline), strict=True)
         ),
     ]
-    return _add_columns(parts)
 
 
 def add_feature_columns(table: DataFrame, pipeline: Pipeline) -> DataFrame:
@@ -82,7 +91,7 @@ def add_feature_columns(table: DataFrame, pipeline: Pipeline) -> DataFrame:
     """
     names = {name.lower() for name in table.columns}
     present = pipeline.at(table.columns)
-    derivations = _derivations(pipeline)
+    derivations = derive_columns(pipeline)
     for (name, expression), derivation in zip(pipeline.derive.items(), derivations, strict=True):
         at = ("pipeline", "derive", name)
         if name.lower() in names:
@@ -227,11 +236,6 @@ def prepare_rows(
         cached=(clean, vectors),
         dropped_rows=dropped,
     )
-
-
-def _derivations(pipeline: Pipeline) -> list[str]:
-    # The line break ends a comment at the end of the expression.
-    return [f"({expression}\n) AS {quote_name(name)}" for name, expression in pipeline.derive.items()]
 
 
 def _add_columns(parts: list[str]) -> SQLTransformer:

@@ -216,7 +216,8 @@ def fail(job: Job, error: BaseException) -> Result:
         with log_errors():
             job.open_tracker.abandon("KILLED" if isinstance(translated, InterruptedRunError) else "FAILED")
     job.versions = tuple(
-        each.model_copy(update={"status": "failed", "bundle": None}) for each in job.versions
+        each.model_copy(update={"status": "failed", "bundle": None, "registered": None})
+        for each in job.versions
     )
     return make_result(job, Verdict.NOT_PROVEN, describe_failure(error, translated))
 

@@ -19,6 +19,7 @@ from harness.job import bundle, mlflow_tracker
 from harness.job.author_steps import attribute_to_author
 from harness.job.check_version import CheckedVersion
 from harness.job.clock import Clock
+from harness.job.deployable import make_deployable
 from harness.job.evaluate import HeldOut, evaluate, score_held_out
 from harness.job.explain import (
     ProbeExplanations,
@@ -162,7 +163,12 @@ def train_version(
         result = make_result(subject, measured).model_copy(update={"run_id": run_id})
         record(result)
         bundle.save_models(models, folder, run_id, plan.scratch_uri)
-        tracker.log_version(run_id, result, folder)
+        version = subject.version
+        deployable = make_deployable(
+            version.table, version.scenario, version.nulls, samples.featurizer, measured.fitted.model
+        )
+        logged = tracker.log_models(run_id, result, deployable, folder)
+        tracker.log_version(run_id, result, folder, logged)
     return TrainedVersion(
         result,
         subject.version.table,

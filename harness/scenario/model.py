@@ -11,6 +11,7 @@ from harness.scenario.model_base import Columns, Identifier, Int64, MatrixValue,
 from harness.scenario.pipeline import Pipeline
 from harness.scenario.proof import Proof
 from harness.scenario.prove import Prove
+from harness.scenario.publish import Publish
 from harness.scenario.read_step import Read
 from harness.scenario.row_source import Source
 from harness.scenario.rows import Rows
@@ -126,15 +127,6 @@ class Version(ScenarioPart):
         """Return what the version's step does in a few words, such as ``append where day = 1``."""
         text = self.step.describe()
         return f"{text}; must fail with {self.expect_error}" if self.expect_error else text
-
-
-class Publish(ScenarioPart):
-    """The condition for publishing bundles, and the model store that they are copied to."""
-
-    to: Identifier = "models"
-    """Name of a model store in the settings."""
-    when: Literal["pass", "always", "never"] = "pass"
-    """``pass``: if every bound of the whole scenario holds."""
 
 
 class Scenario(ScenarioPart):

@@ -33,6 +33,10 @@ class TargetDefinition:
     """When ``--target auto`` chooses it, as ``--help`` describes it; empty for the fallback."""
     serves_tracking: bool = False
     """Whether it runs an MLflow server for this machine (:class:`~harness.targets.base.TracksRuns`)."""
+    tracking_uri: str | None = None
+    """MLflow's own name for its tracking server (default: the settings decide)."""
+    registry_uri: str | None = None
+    """URI of MLflow's registry of models (default: the tracking server or store)."""
     searches_runs: bool = False
     """Whether its own client searches its runs (:class:`~harness.targets.base.SearchesRuns`)."""
     has_own_bundles: bool = False

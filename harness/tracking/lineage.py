@@ -132,11 +132,12 @@ def _quote(text: str) -> str:
 
 
 @contextmanager
-def open_client(uri: str) -> Iterator[MlflowClient]:
+def open_client(uri: str, registry_uri: str | None = None) -> Iterator[MlflowClient]:
     """Open MLflow's client, and translate its errors.
 
     Args:
         uri: MLflow's tracking URI.
+        registry_uri: URI of its registry of models (default: the same).
 
     Raises:
         PrerequisiteError: MLflow doesn't answer.
@@ -149,7 +150,7 @@ def open_client(uri: str) -> Iterator[MlflowClient]:
     from mlflow import MlflowClient
 
     try:
-        yield MlflowClient(uri)
+        yield MlflowClient(uri, registry_uri)
     except HarnessError:
         raise
     except Exception as error:  # MLflow's own errors, and those of a store's driver.

@@ -33,6 +33,7 @@ def list_facts(plan: Plan, result: Result) -> tuple[Fact, ...]:
         Fact("Duration", formatting.format_seconds(result.duration_s)),
         Fact("Scenario file", plan.scenario_file, code=True),  # None if it was given in Python.
         Fact("Scenario SHA-256", plan.scenario_sha256, code=True),
+        Fact("Git commit", plan.git_commit or "", code=True),
         Fact("Custom pipeline", plan.scenario.pipeline.use or "", code=True),
         Fact("Custom pipeline SHA-256", plan.code_sha256 or "", code=True),
         Fact("Seed", str(plan.scenario.seed)),

@@ -21,7 +21,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import mlflow.server.fastapi_app  # noqa: F401
 
-Fault = Literal["error", "hang", "lose the answer"]
+Fault = Literal["error", "hang", "lose the answer", "before MLflow 3"]
 _LIMIT_S, _PAUSE_S = 60, 0.1
 
 
@@ -81,6 +81,11 @@ class FaultyServer:
             list(app(environ, lambda *_: lambda _: None))
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionAbortedError
+        if self.fault == "before MLflow 3":
+            if "logged-models" not in environ["PATH_INFO"]:
+                return app(environ, respond)
+            respond("404 Not Found", [("Content-Type", "text/html")])
+            return [b"The requested URL was not found on the server."]
         if self.fault is not None:
             respond("500 Internal Server Error", [("Content-Type", "text/plain")])
             return [b"the database is gone"]

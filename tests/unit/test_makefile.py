@@ -39,6 +39,7 @@ TARGETS = {
     "report": "report -- RUN",
     "resume": "resume -- RUN",
     "retain": "retain -- TABLE",
+    "rollback": "rollback --target TARGET -- MODEL",
     "runs": "runs --target TARGET --scenario NAME --table TABLE --version VERSION",
     "scenario": "scenario --target TARGET --table TABLE --versions VERSIONS -- NAME",
     "trace": "trace --target TARGET -- RUN",

@@ -10,9 +10,10 @@ from rich.console import Console
 
 from harness.events import Event
 from harness.parity.compare import Parity, report_not_compared
+from harness.report.html import render_html
 from harness.report.terminal.progress import show_progress
 from harness.report.terminal.verdict_summary import show_parity, show_verdict
-from harness.results import Result, Verdict
+from harness.results import Registration, Result, Verdict
 from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
 
@@ -127,6 +128,16 @@ def test_addresses_stay_on_one_line() -> None:
     shown = _render(samples.result(), width=40)
     assert f"{samples.BUNDLE}/march" in shown
     assert str(FOLDER / "report.html") in shown
+
+
+def test_a_registered_model_is_shown() -> None:
+    """The version of the registered model is shown with the alias that points to it."""
+    last = samples.result().versions[-1]
+    registered = Registration(name="loan", version="4", alias="champion")
+    result = samples.result((last.model_copy(update={"registered": registered}),))
+    assert f"model   {last.name}  models:/loan/4 (champion)\n" in _render(result)
+    page = render_html(samples.plan(), result).replace("<wbr>", "")
+    assert "models:/loan/4 (champion)" in page
 
 
 def test_a_failure_shows_message_and_remedy() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from rich.console import Console
 
 from harness.errors import ExitCode
@@ -20,12 +21,13 @@ from harness.plan import Plan
 from harness.prediction_files import write_predictions
 from harness.predictions import Predictions
 from harness.request import Session
-from harness.results import Failure, Result, StoredPredictions, Verdict
+from harness.results import Failure, Registration, Result, StoredPredictions, Verdict
 from harness.reuse import (
     find_known_runs,
     find_known_versions,
     find_reason_to_train,
     find_usable_run,
+    take_over,
 )
 from harness.runs import RESULT, WORK, RunFolder
 from harness.scenario.model import Scenario
@@ -345,6 +347,41 @@ def test_a_model_that_is_still_to_be_published_needs_a_job(session: Session) -> 
     )
     unpublishing = plan.model_copy(update={"scenario": never})
     assert find_usable_run(session.settings.runs, unpublishing, session.target) is not None
+
+
+@pytest.mark.parametrize(
+    ("registered", "is_used"),
+    [
+        (Registration(name="loan", version="2", alias="champion"), True),
+        (Registration(name="loan", version="1", alias="champion", has_alias=False), True),
+        (Registration(name="loan", version="1", alias="champion"), False),
+        (Registration(name="loan", version="2"), False),
+        (Registration(name="other", version="2", alias="champion"), False),
+        (None, False),
+    ],
+)
+def test_a_model_that_is_still_to_be_registered_needs_a_job(
+    session: Session, tmp_path: Path, empty_store: Path, registered: Registration | None, is_used: bool
+) -> None:
+    """If the model is not registered as the scenario asks, or its alias was moved, a job sees to that."""
+    uri = f"sqlite:///{shutil.copy(empty_store, tmp_path / 'registry.db')}"
+    client = MlflowClient(uri)
+    client.create_registered_model("loan")
+    for number in "12":
+        client.create_model_version("loan", str(tmp_path))
+        client.set_registered_model_alias("loan", "champion", number)
+    made = leave_finished_run(session)
+    version = made.versions[0].model_copy(update={"registered": registered})
+    folder = session.settings.runs / made.run_id
+    write_text(folder / RESULT, made.model_copy(update={"versions": (version,)}).to_json())
+    plan = RunFolder(folder).read_plan()
+    publish = plan.scenario.publish.model_copy(update={"model": "loan", "alias": "champion"})
+    scenario = plan.scenario.model_copy(update={"publish": publish})
+    environment = plan.environment.model_copy(update={"registry_uri": uri})
+    asked = plan.model_copy(update={"scenario": scenario, "environment": environment})
+    known = find_usable_run(session.settings.runs, asked, session.target)
+    assert is_used == (known is not None)
+    assert known is None or take_over(known, asked, RunFolder(tmp_path)).versions[0].registered == registered
 
 
 def test_a_fresh_run_and_a_target_out_of_reach_measure_again(session: Session) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from harness.bounds.explanation_bounds import AGREEMENTS
@@ -25,6 +26,7 @@ from harness.metrics import (
 from harness.scenario.expectations import ADDED_ROWS, ALL_ROWS, Agreement, Bound, Overlap
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
+from harness.scenario.publish import MODEL_NAME, MODEL_NAME_HINT, is_reserved_alias
 from harness.scenario.text_checks import explain_not_earlier
 
 
@@ -269,6 +271,7 @@ def check_outcome(scenario: Scenario) -> Iterator[Problem]:
         yield Problem(message, ("caught_by",))
     yield from _check_observe(scenario)
     yield from _check_caught_by(scenario)
+    yield from _check_registration(scenario)
     written = scenario.publish.model_fields_set
     if not scenario.trained and "when" in written and scenario.publish.when != "never":
         message = "there is nothing to publish: no version is trained; remove 'when'."
@@ -286,6 +289,26 @@ def _check_observe(scenario: Scenario) -> Iterator[Problem]:
     if scenario.publish.when == "always":
         message = "'observe: true' never publishes a model, but 'when' is 'always'; remove one of them."
         yield Problem(message, ("publish", "when"))
+
+
+def _check_registration(scenario: Scenario) -> Iterator[Problem]:
+    publish = scenario.publish
+    if publish.alias is not None and publish.model is None:
+        yield Problem("'alias' belongs to a registered model; add 'register'.", ("publish", "alias"))
+    if publish.alias is not None and is_reserved_alias(publish.alias):
+        message = f"MLflow reserves '{publish.alias}'; name another alias, such as 'champion'."
+        yield Problem(message, ("publish", "alias"))
+    if publish.model is None:
+        return
+    at = ("publish", "register")
+    if not re.fullmatch(MODEL_NAME, publish.model):
+        yield Problem(f"'{publish.model}' can't be a registered model: {MODEL_NAME_HINT}.", at)
+    if scenario.observe:
+        yield Problem("'observe: true' never registers a model; remove one of them.", at)
+    if publish.when == "never":
+        yield Problem("only a published model is registered, but 'when' is 'never'; remove one of them.", at)
+    if not scenario.trained:
+        yield Problem("there is nothing to register: no version is trained; remove 'register'.", at)
 
 
 def _check_caught_by(scenario: Scenario) -> Iterator[Problem]:

@@ -225,6 +225,9 @@ def _show_locations(console: Console, result: Result, folder: Path) -> None:
     if result.approval is not None:
         word = "approved" if result.approval.is_approved else "not approved"
         write_line(console, Text(f"{word}  {hide_passwords(result.approval.text)}"))
+    for version in published:
+        if version.registered is not None:
+            write_line(console, Text(f"model   {version.name:{width}}  {version.registered.text}"))
     write_line(console, Text(f"took    {formatting.format_seconds(result.duration_s)}"))
     write_line(console, Text(f"report  {folder / HTML}"))
 

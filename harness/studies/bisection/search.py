@@ -12,7 +12,8 @@ from harness.errors import UsageError, did_you_mean
 from harness.results import BoundResult, VersionResult
 from harness.scenario.bound_spec import BoundKind, BoundSpec, Reference
 from harness.scenario.expectations import Expect
-from harness.scenario.model import Publish, Scenario, Version
+from harness.scenario.model import Scenario, Version
+from harness.scenario.publish import Publish
 
 MONOTONE = (
     "Assumption: once the bound fails, it fails at every later version. "

@@ -18,7 +18,8 @@ from harness.results import Result
 from harness.runs import find_run
 from harness.scenario.bound_spec import CHANGE_COMPARISONS, BoundSpec
 from harness.scenario.expectations import Expect
-from harness.scenario.model import Publish, Scenario
+from harness.scenario.model import Scenario
+from harness.scenario.publish import Publish
 from harness.studies.calibration.bound_offers import (
     CalibratedBound,
     Calibration,

@@ -19,7 +19,8 @@ from harness.plan import Plan, PlannedFault, PlannedProof
 from harness.request import RunRequest, open_session
 from harness.results import FaultResult, Result
 from harness.runs import LOG
-from harness.scenario.model import Publish, Scenario
+from harness.scenario.model import Scenario
+from harness.scenario.publish import Publish
 from harness.settlement import settle_result
 from harness.storage.accounts import select_local_accounts
 from harness.storage.uris import SCHEME, find_local_path

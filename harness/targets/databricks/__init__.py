@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from harness.setting_types import COUNT_PATTERN, Settings, SettingSpec
 from harness.targets.target_definition import TargetDefinition
+from harness.tracked_names import UNITY_CATALOG
 
 DATABRICKS_SETTINGS = "targets.databricks."
 """Prefix of the settings' names."""
@@ -38,6 +39,8 @@ DATABRICKS = TargetDefinition(
     title="Databricks",
     implementation="harness.targets.databricks.databricks_target:Databricks",
     is_local=False,
+    tracking_uri="databricks",
+    registry_uri=UNITY_CATALOG,
     searches_runs=True,
     has_own_bundles=True,
     can_attach=True,

@@ -131,6 +131,7 @@ class Databricks:
             model_store=self._choose_location("models"),
             tracking_uri="databricks",
             experiment=self.experiment,
+            registry_uri=DATABRICKS.registry_uri,
             spark=make_session_settings(small=is_small(source_bytes)),
             libraries=f"{read_setting(self._settings, 'runtime')}, {SYNAPSEML}",
             scratch=self._scratch,
