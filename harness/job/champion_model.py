@@ -73,6 +73,12 @@ class SparkScoringModel:
         """Return the probability of the positive class, or the prediction if the pipeline has only that."""
         for stage in self.stages:
             rows = stage.transform(rows)
+        if KEY not in rows.columns:
+            raise PrerequisiteError(
+                "The champion returns only its outputs, without the rows that they belong to: the table has a "
+                "column with the name of one of them (features, probability or prediction).",
+                remedy="Rename that column, or name the bundle of the same model as the champion.",
+            )
         has_probability = _PROBABILITY in rows.columns
         score = vector_to_array(F.col(_PROBABILITY))[1] if has_probability else F.col(_PREDICTION)
         return rows.select(KEY, score.cast("double").alias(name))

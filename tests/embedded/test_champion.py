@@ -134,6 +134,20 @@ def test_a_bundle_of_the_same_split_is_scored_on_all_held_out_rows(
     assert first.metrics["champion_test_roc_auc"] is not None
 
 
+def test_a_model_that_a_run_has_registered_is_the_next_champion(spark: SparkSession, tmp_path: Path) -> None:
+    """The model to which a passed run has moved an alias is scored on all held-out rows of the next run."""
+    registers = {"publish": {"when": "pass", "register": "readings", "alias": "champion"}}
+    first = run_champion(spark, tmp_path, {"champion": None, **registers}, run_id="earlier")
+    assert Verdict.PASS is first.verdict, first.failure
+    result = run_champion(spark, tmp_path, expect_second(test_roc_auc={"champion": {"min": -0.01}}))
+    assert Verdict.PASS is result.verdict, (result.failure, result.versions[-1].bounds)
+    version = result.versions[-1]
+    assert ("all", "models:/readings/1") == (of_champion(version).rows, of_champion(version).model)
+    assert version.metrics["champion_test_roc_auc"] == pytest.approx(
+        version.metrics["test_roc_auc"], rel=1e-9
+    )
+
+
 def test_a_difference_within_its_error_is_not_proven(spark: SparkSession, tmp_path: Path) -> None:
     """A bound on the difference is not proven if the standard error is larger than the room to the limit."""
     register(tmp_path, train_elsewhere())
