@@ -12,14 +12,18 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
+from pyspark.ml.feature import SQLTransformer
 from pyspark.sql import SparkSession
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from harness.errors import PrerequisiteError
+from harness.job.champion_model import SparkScoringModel
 from harness.job.main import run
 from harness.job.prepare import hash_to_unit_interval
+from harness.pipelines import KEY
 from harness.results import ChampionResult, Result, Verdict, VersionResult
 from harness.scenario.model import Scenario
 from tests.embedded.runner import change_scenario, make_job, make_plan
@@ -194,6 +198,13 @@ def test_a_champion_is_judged_without_training(spark: SparkSession, tmp_path: Pa
     assert ["built", "built"] == [each.status for each in result.versions]
     assert "champion_added_test_roc_auc" in result.versions[-1].metrics
     assert result.versions[0].champion is None
+
+
+def test_outputs_without_their_rows_are_one_message(spark: SparkSession) -> None:
+    """A pipeline that drops the key can't be scored row by row; the message says why."""
+    model = SparkScoringModel((SQLTransformer(statement="SELECT 0.5D AS prediction FROM __THIS__"),))
+    with pytest.raises(PrerequisiteError, match="returns its outputs without the rows"):
+        model.score(spark.createDataFrame([("1", 2.0)], f"{KEY} string, prediction double"), "score")
 
 
 def _name_nothing(home: Path) -> str:
