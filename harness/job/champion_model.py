@@ -75,8 +75,8 @@ class SparkScoringModel:
             rows = stage.transform(rows)
         if KEY not in rows.columns:
             raise PrerequisiteError(
-                "The champion returns its outputs without the rows that they belong to: the table has a column "
-                "with the name of one of them (features, probability or prediction).",
+                "The champion returns its outputs without the rows that they belong to: the table has a "
+                "column with the name of one of them (features, probability or prediction).",
                 remedy="Rename that column, or name the bundle of the same model as the champion.",
             )
         has_probability = _PROBABILITY in rows.columns
