@@ -228,7 +228,9 @@ class DeltalakeTable:
         with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
             for version, text in pool.map(self._read_commit, versions):
                 actions = (json.loads(line) for line in text.split("\n") if '"commitInfo"' in line)
-                found = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+                found: dict[str, Any] = next(
+                    (action["commitInfo"] for action in actions if "commitInfo" in action), {}
+                )
                 yield {**found, "version": version}
 
     def _read_commit(self, version: int) -> tuple[int, str]:
