@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -171,7 +172,13 @@ class DeltalakeTable:
 
     @cached_property
     def _history(self) -> list[dict[str, Any]]:
-        return sorted(self._table.history(), key=lambda commit: -commit["version"])
+        from deltalake.exceptions import DeltaError
+
+        try:
+            commits = self._table.history()
+        except DeltaError:  # It can't parse the first commit of a clone that Spark has made.
+            commits = list(self._read_history())
+        return sorted(commits, key=lambda commit: -commit["version"])
 
     @cached_property
     def _times(self) -> dict[int, datetime]:
@@ -214,6 +221,17 @@ class DeltalakeTable:
             return DeltaTable(self._table.table_uri, version, storage_options=self._table._storage_options)  # noqa: SLF001
         except (DeltaError, TableNotFoundError):
             return None
+
+    def _read_history(self) -> Iterator[dict[str, Any]]:
+        """Yield what each commit of the log says about itself."""
+        versions = [file.version for file in self.list_log() if not file.is_checkpoint]
+        with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
+            for version, text in pool.map(self._read_commit, versions):
+                actions = (json.loads(line) for line in text.split("\n") if '"commitInfo"' in line)
+                found: dict[str, Any] = next(
+                    (action["commitInfo"] for action in actions if "commitInfo" in action), {}
+                )
+                yield {**found, "version": version}
 
     def _read_commit(self, version: int) -> tuple[int, str]:
         with self._files.open_input_stream(f"{LOG}/{version:020}.json") as stream:

@@ -14,15 +14,17 @@ from harness.approvals import ApprovedVersion
 from harness.results import Approval
 from harness.scenario.model import Scenario
 from tests.databricks.bundles import deploy, run_job
-from tests.databricks.command import Command
+from tests.databricks.command import FILES, Command
 from tests.databricks.conftest import connect
 from tests.databricks.submissions import message_of, output_of
-from tests.databricks.test_table_names import FOLDER, NAME, describe_table, write_versions
+from tests.databricks.test_table_names import NAME, describe_table, write_versions
 from tests.embedded.small import SMALL, write_file
 
 pytestmark = pytest.mark.timeout(1200)
 
 APPROVED = "spark_catalog.loans.approved"
+FOLDER = f"{FILES}/tables/judged"
+"""Folder of the judged table, which other tests don't have."""
 
 
 def make_scenario(version: int, rows: int, name: str = NAME, approved: str = APPROVED) -> Scenario:
@@ -42,8 +44,8 @@ def find_shown(command: Command, name: str = APPROVED) -> int | None:
 
 def test_a_table_in_a_catalog_shows_what_has_passed(command: Command, tmp_path: Path) -> None:
     """A second pass replaces the version of the first one; a fail leaves it."""
-    write_versions(command.workspace.volumes.joinpath(*FOLDER.split("/")[2:]))
-    command.workspace.tables[NAME] = describe_table()
+    write_versions(command.workspace.local(FOLDER))
+    command.workspace.tables[NAME] = describe_table(storage_location=FOLDER)
     command.workspace.schemas.add("spark_catalog.loans")
     command = replace(command, folder=tmp_path)
 
@@ -67,8 +69,9 @@ def test_a_table_in_a_catalog_shows_what_has_passed(command: Command, tmp_path: 
 
 def test_a_scheduled_run_approves_by_itself(command: Command, tmp_path: Path) -> None:
     """Without a command: the job on the cluster is all that runs, and its output says what was approved."""
-    write_versions(command.workspace.volumes.joinpath(*FOLDER.split("/")[2:]))
-    command.workspace.tables[NAME] = describe_table()
+    folder = f"{FOLDER}_scheduled"
+    write_versions(command.workspace.local(folder))
+    command.workspace.tables[NAME] = describe_table(storage_location=folder)
     command.workspace.schemas.add("spark_catalog.loans")
     command = replace(command, folder=tmp_path)
     approved = "spark_catalog.loans.scheduled"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import DeltaError
 from mlflow import MlflowClient
 from rich.console import Console
 from typer.testing import CliRunner
@@ -67,6 +68,16 @@ def test_versions_with_rows_size_and_runs(settings: Settings, table: Path) -> No
     assert named.uri == str(table)
     assert [set(each.runs) for each in named.versions] == [set(), {first, second}]
     assert [run.run_id for run in find_runs(TrackingStore(settings), "main.`loans`.lc_loan", 1)] == [second]
+
+
+def test_the_history_of_a_clone_is_read(settings: Settings, table: Path) -> None:
+    """Spark's first commit of a clone says that it has read version -1, which deltalake refuses."""
+    expected = read_history(settings, str(table), 20).versions
+    first = table / "_delta_log" / f"{0:020}.json"
+    first.write_text(first.read_text().replace('"commitInfo":{', '"commitInfo":{"readVersion":-1,'))
+    with pytest.raises(DeltaError, match="-1"):
+        DeltaTable(table).history()
+    assert read_history(settings, str(table), 20).versions == expected
 
 
 def test_what_is_not_known_is_left_out(settings: Settings, table: Path) -> None:
