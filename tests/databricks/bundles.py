@@ -17,6 +17,8 @@ from tests.databricks.submissions import await_end
 
 _VARIABLE = re.compile(r"\$\{([\w.]+)\}")
 TARGET = "prod"
+_DEADLINE_S = 900
+"""A whole run, on a busy machine."""
 
 
 def deploy(workspace: StandIn, client: WorkspaceClient, bundle: Path) -> int:
@@ -51,7 +53,7 @@ def read_bundle(bundle: Path) -> dict[str, Any]:
 def run_job(workspace: StandIn, client: WorkspaceClient, job_id: int, **parameters: str) -> Run:
     """Run a job with these parameters until it ends."""
     started: int = client.jobs.run_now(job_id, job_parameters=parameters).bind()["run_id"]
-    return await_end(workspace, client, started)
+    return await_end(workspace, client, started, _DEADLINE_S)
 
 
 def _copy(source: Path, destination: Path) -> None:

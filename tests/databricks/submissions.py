@@ -73,9 +73,11 @@ def submit_again(client: WorkspaceClient, *tasks: SubmitTask, **given: Any) -> i
     return run_id
 
 
-def await_end(workspace: StandIn, client: WorkspaceClient, run_id: int) -> Run:
+def await_end(
+    workspace: StandIn, client: WorkspaceClient, run_id: int, deadline_s: float = DEADLINE_S
+) -> Run:
     """Wait until a run has ended, and return it."""
-    workspace.runs[run_id].thread.join(DEADLINE_S)
+    workspace.runs[run_id].thread.join(deadline_s)
     return client.jobs.get_run(run_id)
 
 
