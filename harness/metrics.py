@@ -179,27 +179,23 @@ def _add_metrics_on_added_rows(definitions: tuple[Metric, ...]) -> Iterator[Metr
 
 
 def _make_added(metric: Metric) -> Metric:
-    return replace(
-        metric,
-        name=f"{ADDED}{metric.name}",
-        meaning=metric.meaning.format(rows="the held-out rows that this version added", added=ADDED),
-        classes=metric.classes
-        and Classes(f"{ADDED}{metric.classes.rows}", f"{ADDED}{metric.classes.positives}"),
-        standard_error=metric.standard_error and f"{ADDED}{metric.standard_error}",
-        on_added=False,
-    )
+    meaning = metric.meaning.format(rows="the held-out rows that this version added", added=ADDED)
+    return replace(_add_prefix(metric, ADDED), meaning=meaning, on_added=False)
 
 
-def _make_champions(metric: Metric) -> Metric:
+def _make_champion(metric: Metric) -> Metric:
+    meaning = f"the same of the champion: {metric.meaning}"
+    return replace(_add_prefix(metric, CHAMPION), meaning=meaning, on_added=False, of_champion=True)
+
+
+def _add_prefix(metric: Metric, prefix: str) -> Metric:
+    """Return a metric whose name, and those that it refers to, have a prefix."""
+    classes = metric.classes
     return replace(
         metric,
-        name=f"{CHAMPION}{metric.name}",
-        meaning=f"the same of the champion: {metric.meaning}",
-        classes=metric.classes
-        and Classes(f"{CHAMPION}{metric.classes.rows}", f"{CHAMPION}{metric.classes.positives}"),
-        standard_error=metric.standard_error and f"{CHAMPION}{metric.standard_error}",
-        on_added=False,
-        of_champion=True,
+        name=f"{prefix}{metric.name}",
+        classes=classes and Classes(f"{prefix}{classes.rows}", f"{prefix}{classes.positives}"),
+        standard_error=metric.standard_error and f"{prefix}{metric.standard_error}",
     )
 
 
@@ -211,10 +207,11 @@ def name_on_added(metric: str) -> str:
 
 
 _OF_MODEL = tuple(_add_metrics_on_added_rows(_DEFINITIONS))
-_ON_HELD_OUT = tuple(each for each in _OF_MODEL if each.name.removeprefix(ADDED).startswith("test_"))
-METRICS: dict[str, Metric] = {
-    metric.name: metric for metric in (*_OF_MODEL, *map(_make_champions, _ON_HELD_OUT))
-}
+_ON_HELD_OUT = {each.name for each in _DEFINITIONS if each.on_added}
+_OF_CHAMPION = tuple(
+    _make_champion(each) for each in _OF_MODEL if each.name.removeprefix(ADDED) in _ON_HELD_OUT
+)
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_OF_MODEL, *_OF_CHAMPION)}
 """Every metric by name, in the order in which reports show them."""
 HELD_OUT_METRICS = tuple(name for name, metric in METRICS.items() if metric.on_added)
 """Metrics on held-out rows, each of which also exists for added rows."""

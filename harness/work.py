@@ -107,7 +107,7 @@ def identify_run(plan: Plan) -> Work:
         "champion": plan.champion or "",
     }
     # An alias may have moved since.
-    is_fixed = scenario.champion is None or not parse_model_reference(scenario.champion).alias
+    is_fixed = plan.champion is None or not parse_model_reference(plan.champion).alias
     return Work(parts, is_known=is_fixed and _is_known(plan, scenario.versions))
 
 

@@ -13,11 +13,11 @@ import mlflow.spark
 import pyspark
 from mlflow.models import Model
 from pyspark.ml import PipelineModel
-from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, functions as F
 
 from harness.bundles import CLASSIFIER, EXPLAINER, FEATURIZER
 from harness.errors import JobError
+from harness.job.evaluate import select_probability
 from harness.job.explain import explain
 from harness.pipelines import KEY, Explainer
 from harness.storage.uris import VOLUMES
@@ -68,6 +68,17 @@ def save_model(model: Any, folder: Path, described: Model, scratch: str, **more:
         checksum.unlink()
 
 
+def load_models(uri: str, *names: str) -> list[PipelineModel]:
+    """Load models of a bundle with Spark.
+
+    Args:
+        uri: URI of the bundle.
+        names: Names of the models.
+    """
+    folder = uri if "://" in uri or uri.startswith(VOLUMES) else f"file://{uri}"
+    return [PipelineModel.load(f"{folder}/{name}/sparkml") for name in names]
+
+
 def verify(
     uri: str,
     probe: DataFrame,
@@ -89,10 +100,7 @@ def verify(
     Raises:
         JobError: The copy computes other numbers.
     """
-    folder = uri if "://" in uri or uri.startswith(VOLUMES) else f"file://{uri}"
-    featurizer, classifier, copied = (
-        PipelineModel.load(f"{folder}/{name}/sparkml") for name in (FEATURIZER, CLASSIFIER, EXPLAINER)
-    )
+    featurizer, classifier, copied = load_models(uri, FEATURIZER, CLASSIFIER, EXPLAINER)
     featurized = featurizer.transform(probe).persist()
     predicted = predict(classifier, featurized)
     # Explaining a row takes hundreds of times as long as predicting it.
@@ -109,7 +117,7 @@ def verify(
 
 def predict(classifier: Any, rows: DataFrame) -> dict[str, float]:
     """Return the probability of the positive class by key."""
-    scored = classifier.transform(rows).select(KEY, vector_to_array(F.col("probability"))[1].alias("score"))
+    scored = classifier.transform(rows).select(KEY, select_probability().alias("score"))
     return {row[KEY]: float(row["score"]) for row in scored.collect()}
 
 

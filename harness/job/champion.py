@@ -6,24 +6,33 @@ held-out rows are those of today; otherwise, only rows count that it can't have 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import mlflow
 from mlflow import MlflowClient
-from pyspark.ml.functions import vector_to_array
+from mlflow.models import Model
 from pyspark.sql import DataFrame, functions as F
 
 from harness.bounds.specs import list_bound_specs
 from harness.bundles import CLASSIFIER, FEATURIZER
 from harness.errors import PrerequisiteError, format_first_line
-from harness.job.champion_model import ScoringModel, open_bundle, open_model
+from harness.job.bundle import load_models
+from harness.job.champion_model import ScoringModel, SparkScoringModel, open_model
 from harness.job.check_version import CheckedVersion
-from harness.job.evaluate import Scores, compute_curves, name_metrics, score_groups
+from harness.job.evaluate import Scores, compute_curves, name_metrics, score_groups, select_probability
 from harness.job.paired_errors import OTHER_SCORE, measure_differences
-from harness.job.prepare import HELD_OUT, LABEL_VALUE, add_feature_columns, add_label, meets_filter
+from harness.job.prepare import (
+    HELD_OUT,
+    LABEL_VALUE,
+    add_feature_columns,
+    add_label,
+    describe_split,
+    meets_filter,
+)
 from harness.job.row_diff import KNOWN, mark_known, select_keys
 from harness.job.running_job import Job
 from harness.job.table_io import column, read_version, unite
@@ -34,9 +43,9 @@ from harness.plan import Plan
 from harness.results import ChampionResult, Difference, MeasuredValue
 from harness.retention.pins import Manifest
 from harness.scenario.champion import parse_model_reference
-from harness.scenario.model import Scenario
 from harness.storage.model_store import MANIFEST, find_bundle_path, open_store
 from harness.stored_json import parse_json
+from harness.tracked_names import PATH_TAG, VERSION_TAG
 
 _FOLDER = ".champion"
 """Subfolder of the job's scratch folder; no version can have such a name."""
@@ -82,11 +91,12 @@ def open_champion(job: Job) -> Champion:
         PrerequisiteError: It doesn't exist or can't be loaded.
     """
     plan = job.plan
-    reference = parse_model_reference(plan.champion or plan.scenario.champion or "")
+    reference = parse_model_reference(plan.champion or "")
     client = job.tracker.result().client
     if reference.is_bundle:
         uri, run_id = _find_bundle(reference.uri, plan)
-        return Champion(uri, open_bundle(uri, FEATURIZER, CLASSIFIER), _read_lineage(client, run_id, plan))
+        stages = tuple(load_models(uri, FEATURIZER, CLASSIFIER))
+        return Champion(uri, SparkScoringModel(stages), _read_lineage(client, run_id, plan))
     uri = reference.uri
     try:
         if reference.alias:
@@ -99,11 +109,10 @@ def open_champion(job: Job) -> Champion:
             f"The champion {reference.uri} can't be read from MLflow: {format_first_line(error)}",
             remedy="Check its name, its version or alias, and which MLflow server the run uses.",
         ) from error
-    model = open_model(
-        Path(folder), uri, list(map(str, plan.scenario.pipeline.label.positive)), plan.scratch_uri
-    )
-    run_id = mlflow.models.Model.load(folder).run_id
-    return Champion(uri, model, _read_lineage(client, run_id or "", plan))
+    described = Model.load(folder)
+    positive = list(map(str, plan.scenario.pipeline.label.positive))
+    model = open_model(Path(folder), described, uri, positive, plan.scratch_uri)
+    return Champion(uri, model, _read_lineage(client, described.run_id or "", plan))
 
 
 def _find_bundle(uri: str, plan: Plan) -> tuple[str, str]:
@@ -132,21 +141,12 @@ def _read_lineage(client: MlflowClient, run_id: str, plan: Plan) -> Lineage:
         data = None
     if data is None:
         return Lineage()
-    version = data.tags.get("harness.data_version", "")
+    version = data.tags.get(VERSION_TAG, "")
     return Lineage(
-        table=data.tags.get("harness.data_path", ""),
+        table=data.tags.get(PATH_TAG, ""),
         version=int(version) if version.isdecimal() else None,
         has_same_split=describe_split(plan.scenario).items() <= data.params.items(),
     )
-
-
-def describe_split(scenario: Scenario) -> dict[str, str]:
-    """Return the parameters in MLflow that determine which rows are held out."""
-    return {
-        "seed": str(scenario.seed),
-        "key": ", ".join(scenario.table.key),
-        "split.test": str(scenario.pipeline.split.test),
-    }
 
 
 def score_version(
@@ -170,11 +170,8 @@ def score_version(
     )
     metrics: dict[str, MeasuredValue] = {}
     if not result.input_problems and counted.rows != "none":
-        rows = _score(raw, champion, checked, trained, counted).persist()
-        try:
+        with _score(raw, champion, checked, trained, counted) as rows:
             result, metrics = _measure(rows, result, checked, trained)
-        finally:
-            rows.unpersist()
     version = job.find_version(checked.name)
     job.update(version.model_copy(update={"champion": result, "metrics": {**version.metrics, **metrics}}))
 
@@ -212,25 +209,39 @@ def _select_held_out_rows(checked: CheckedVersion) -> DataFrame:
     )
 
 
+@contextmanager
 def _score(
     raw: DataFrame,
     champion: Champion,
     checked: CheckedVersion,
     trained: TrainedVersion | None,
     counted: CountedRows,
-) -> DataFrame:
-    """Return the rows that count: key, label, both models' scores, and whether they are known from before."""
+) -> Iterator[DataFrame]:
+    """Score the rows that count, once for all that is measured of them.
+
+    Yields:
+        Key, label, both models' scores, and ``KNOWN`` of each row; cached until the block ends.
+
+    Raises:
+        PrerequisiteError: A score of the champion isn't a probability.
+    """
     if counted.seen is not None:
         raw = raw.join(counted.seen, KEY, "left_anti")
     labels = raw.select(KEY, F.col(LABEL_VALUE).alias(LABEL))
-    scored = labels.join(champion.model.score(raw, OTHER_SCORE), KEY)
-    _require_probabilities(scored, champion.uri)
+    of_champion = labels.join(champion.model.score(raw, OTHER_SCORE), KEY).persist()
+    scored = of_champion
     if trained is not None:
         # The featurizer derives these columns itself.
         features = trained.models.featurizer.transform(raw.drop(*checked.scenario.pipeline.derive))
-        probability = vector_to_array(F.col("probability"))[1].alias(SCORE)
-        scored = scored.join(trained.models.classifier.transform(features).select(KEY, probability), KEY)
-    return mark_known(scored, checked.previous_keys)
+        predicted = trained.models.classifier.transform(features)
+        scored = scored.join(predicted.select(KEY, select_probability().alias(SCORE)), KEY)
+    rows = mark_known(scored, checked.previous_keys).persist()
+    try:
+        _require_probabilities(of_champion, champion.uri)
+        yield rows
+    finally:
+        rows.unpersist()
+        of_champion.unpersist()
 
 
 def _require_probabilities(scored: DataFrame, uri: str) -> None:

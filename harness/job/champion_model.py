@@ -11,23 +11,22 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import mlflow
 import mlflow.spark
 from mlflow.models import Model
 from mlflow.types import DataType, Schema
 from pyspark import Broadcast
-from pyspark.ml import PipelineModel
-from pyspark.ml.functions import vector_to_array
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 from harness.errors import PrerequisiteError
+from harness.job.deployable import PREDICTION
+from harness.job.evaluate import PROBABILITY, select_probability
 from harness.job.table_io import column
 from harness.pipelines import KEY
-from harness.storage.uris import VOLUMES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_PROBABILITY, _PREDICTION = "probability", "prediction"
 _SPARK = "spark"
 _INTEGERS = ("tinyint", "smallint", "int", "bigint")
 _ACCEPTED: dict[DataType, tuple[str, ...]] = {
@@ -79,8 +78,7 @@ class SparkScoringModel:
                 "column with the name of one of them (features, probability or prediction).",
                 remedy="Rename that column, or name the bundle of the same model as the champion.",
             )
-        has_probability = _PROBABILITY in rows.columns
-        score = vector_to_array(F.col(_PROBABILITY))[1] if has_probability else F.col(_PREDICTION)
+        score = select_probability() if PROBABILITY in rows.columns else F.col(PREDICTION)
         return rows.select(KEY, score.cast("double").alias(name))
 
 
@@ -109,25 +107,14 @@ class PythonScoringModel:
         return inputs.mapInPandas(score_batches, output)
 
 
-def open_bundle(folder: str, featurizer: str, classifier: str) -> SparkScoringModel:
-    """Open the models of a bundle.
-
-    Args:
-        folder: URI of the bundle.
-        featurizer: Name of the model that makes the feature vector.
-        classifier: Name of the classifier.
-    """
-    root = folder if "://" in folder or folder.startswith(VOLUMES) else f"file://{folder}"
-    return SparkScoringModel(
-        tuple(PipelineModel.load(f"{root}/{each}/sparkml") for each in (featurizer, classifier))
-    )
-
-
-def open_model(folder: Path, uri: str, positive: Sequence[str], scratch: str) -> ScoringModel:
+def open_model(
+    folder: Path, described: Model, uri: str, positive: Sequence[str], scratch: str
+) -> ScoringModel:
     """Open a model that was copied from MLflow.
 
     Args:
         folder: Its local folder.
+        described: MLflow's description of the model.
         uri: Its URI, for messages.
         positive: The label's positive values.
         scratch: Folder of the lake through which executors read models.
@@ -135,7 +122,6 @@ def open_model(folder: Path, uri: str, positive: Sequence[str], scratch: str) ->
     Raises:
         PrerequisiteError: Its library is missing, or it has no signature.
     """
-    described = Model.load(str(folder))
     inputs = None if described.signature is None else described.signature.inputs
     if inputs is not None and inputs.is_tensor_spec():
         raise PrerequisiteError(
@@ -174,8 +160,6 @@ def load_probability_function(folder: Path) -> Callable[[Any], Any]:
     Args:
         folder: Local folder of the model.
     """
-    import mlflow
-
     flavors = Model.load(str(folder)).flavors
     for flavor in ("sklearn", "xgboost", "lightgbm"):
         if flavor in flavors:
@@ -214,8 +198,6 @@ def _make_scorer(
 ) -> Callable[[Iterable[pd.DataFrame]], Iterator[pd.DataFrame]]:
     def score_batches(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         import pandas as pd
-
-        from harness.job.champion_model import load_packed, select_positive
 
         predict = load_packed(packed.value)
         for batch in batches:

@@ -19,6 +19,7 @@ from pyspark.ml import PipelineModel
 from pyspark.ml.feature import SQLTransformer
 from pyspark.sql import DataFrame, types as T
 
+from harness.job.evaluate import PROBABILITY
 from harness.job.prepare import cast_features, derive_columns
 from harness.pipelines import FEATURES
 from harness.reading.column_naming import quote_name
@@ -28,7 +29,6 @@ from harness.scenario.sensitive import mentions
 
 PREDICTION = "prediction"
 """Output column of the probability of the positive class: the one that MLflow's Python function returns."""
-_PROBABILITY = "probability"
 _ROW = "harness_row"
 _EXAMPLES = 3
 _TYPES: Mapping[str, tuple[type[T.DataType], ...]] = {
@@ -166,12 +166,12 @@ def _make_output_stage(columns: Sequence[str]) -> SQLTransformer:
 
     Without the row's columns if one of them has the name of an output.
     """
-    outputs = (FEATURES, _PROBABILITY, PREDICTION)
+    outputs = (FEATURES, PROBABILITY, PREDICTION)
     row = [] if {name.lower() for name in columns}.intersection(outputs) else [f"{_ROW}.*"]
     # SQL has no other way to read a vector that works without code of ours where the model is served.
-    vector = f"TO_JSON(STRUCT({_PROBABILITY}))"
-    score = f"CAST(GET_JSON_OBJECT({vector}, '$.{_PROBABILITY}.values[1]') AS DOUBLE) AS {PREDICTION}"
-    selected = ", ".join([*row, FEATURES, _PROBABILITY, score])
+    vector = f"TO_JSON(STRUCT({PROBABILITY}))"
+    score = f"CAST(GET_JSON_OBJECT({vector}, '$.{PROBABILITY}.values[1]') AS DOUBLE) AS {PREDICTION}"
+    selected = ", ".join([*row, FEATURES, PROBABILITY, score])
     return SQLTransformer(statement=f"SELECT {selected} FROM __THIS__")  # noqa: S608
 
 

@@ -26,6 +26,8 @@ from harness.results import CalibrationBin, MeasuredValue, RocPoint, WeakSegment
 # scikit-learn clips probabilities at the machine epsilon before it takes their logarithm.
 _EPSILON = 2.0**-52
 _THRESHOLD = 0.5
+PROBABILITY = "probability"
+"""Column that classifiers of Spark ML add: a vector with the probability of each class."""
 
 
 @dataclass(frozen=True)
@@ -413,7 +415,12 @@ def evaluate(
 def score_rows(model: Any, rows: DataFrame) -> DataFrame:
     """Return key and label of the rows with ``score``, the probability of the positive class."""
     predicted: DataFrame = model.transform(rows)
-    return predicted.select(KEY, LABEL, vector_to_array(F.col("probability"))[1].alias(SCORE))
+    return predicted.select(KEY, LABEL, select_probability().alias(SCORE))
+
+
+def select_probability() -> Column:
+    """Return the column of the probability of the positive class, of rows that a classifier has scored."""
+    return vector_to_array(F.col(PROBABILITY))[1]
 
 
 def name_metrics(scores: Scores | None, prefix: str) -> dict[str, MeasuredValue]:

@@ -88,7 +88,7 @@ def run(job: Job) -> Result:
     """Run the job: the list of its steps."""
     try:
         open_stores(job)
-        champion = None if job.plan.scenario.champion is None else open_champion(job)
+        champion = None if job.plan.champion is None else open_champion(job)
         pipeline = open_pipeline(job.spark, job.plan, job.scratch)
         built = build_versions(job)
         checked = check_versions(job, built)

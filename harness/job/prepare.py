@@ -146,6 +146,15 @@ def add_label(frame: DataFrame, scenario: Scenario) -> DataFrame:
         )
 
 
+def describe_split(scenario: Scenario) -> dict[str, str]:
+    """Return the parameters of a model in MLflow that determine which rows are held out."""
+    return {
+        "seed": str(scenario.seed),
+        "key": ", ".join(scenario.table.key),
+        "split.test": str(scenario.pipeline.split.test),
+    }
+
+
 def meets_filter(scenario: Scenario) -> Column:
     """Return the condition that a row meets the scenario's filter; null counts as not met."""
     condition = scenario.pipeline.filter

@@ -30,7 +30,7 @@ from harness.job.explain import (
 )
 from harness.job.held_out_parts import choose_parts
 from harness.job.predict_rows import collect_predictions
-from harness.job.prepare import PreparedRows, format_key, make_context
+from harness.job.prepare import PreparedRows, describe_split, format_key, make_context
 from harness.metrics import METRICS
 from harness.pipelines import FEATURES, KEY, LABEL, Explainer, FittedModel, ModelPipeline
 from harness.plan import Plan
@@ -323,13 +323,11 @@ def _list_parameters(scenario: Scenario, measured: Measurements) -> dict[str, st
     """Return every parameter that the measured numbers depend on."""
     pipeline = scenario.pipeline
     return {
-        "seed": str(scenario.seed),
-        "key": ", ".join(scenario.table.key),
+        **describe_split(scenario),
         "features": ", ".join((*pipeline.features, *pipeline.categorical)),
         "label": pipeline.label.column,
         "filter": pipeline.filter or "",
         "impute": pipeline.impute,
-        "split.test": str(pipeline.split.test),
         "folds": str(pipeline.model.folds),
         "proof.min_class_rows": str(scenario.proof.min_class_rows),
         "explainer.rows": str(pipeline.explainer.rows),

@@ -10,7 +10,8 @@ from harness.metrics import HELD_OUT_METRICS, METRICS
 _REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<version>[1-9]\d*))")
 _LOGGED = re.compile(r"models:/m-[0-9a-f]{32}")
 _OF_RUN = re.compile(r"runs:/[0-9a-f]{32}/[^/].*")
-FORMS = "models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/PATH, or the location of a bundle"
+EXAMPLE = "models:/NAME@ALIAS"
+FORMS = f"{EXAMPLE}, models:/NAME/VERSION, runs:/RUN/PATH, or the location of a bundle"
 """How a champion is written."""
 COMPARED_METRICS = tuple(name for name in HELD_OUT_METRICS if METRICS[name].better is not None)
 """Metrics whose difference to the champion's can be bounded."""

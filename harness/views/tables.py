@@ -58,10 +58,8 @@ class MeasurementTable:
 def build_metric_table(result: Result) -> MeasurementTable:
     """Return all metrics of any version, with standard errors next to their metrics."""
     standard_errors = {metric.standard_error for metric in METRICS.values()}
-    measured = {name for version in result.versions for name in version.metrics}
+    measured = {name for version in result.versions for name in version.metrics} - set(CHAMPION_METRICS)
     standard = [name for name in METRICS if name in measured]
-    measured -= set(CHAMPION_METRICS)
-    standard = [name for name in standard if name in measured]
     names = [name for name in (*standard, *sorted(measured - set(standard))) if name not in standard_errors]
     first = Row(
         "rows",
@@ -76,8 +74,7 @@ def build_champion_table(result: Result) -> MeasurementTable:
     measured = {name for version in result.versions for name in version.metrics if name in CHAMPION_METRICS}
     shown = [name for name in CHAMPION_METRICS if name in measured and METRICS[name].better is not None]
     counts = [name for name in CHAMPION_METRICS if name in measured and METRICS[name].domain == COUNTS]
-    champions = [version.champion for version in result.versions]
-    if not any(champions):
+    if not any(version.champion for version in result.versions):
         return MeasurementTable("champion", (), ())
     rows = [
         Row("model", _build_cells(result, _make_model_cell)),

@@ -76,6 +76,7 @@ def make_plan(scenario: Scenario, source: Path, home: Path, run_id: str = "run")
         scenario_file=f"{scenario.name}.yaml",
         scenario_sha256="0" * 64,
         environment=environment,
+        champion=scenario.champion,
         sources={scenario.table.source.path: data} if scenario.table.source else {},
     )
 

@@ -8,7 +8,7 @@ from harness.bounds.quantities import Number, list_numbers
 from harness.bounds.specs import Scope, list_scopes
 from harness.errors import Location, Problem
 from harness.metrics import CHAMPION_METRICS
-from harness.scenario.champion import COMPARED_METRICS, FORMS, parse_model_reference
+from harness.scenario.champion import COMPARED_METRICS, EXAMPLE, parse_model_reference
 from harness.scenario.expectations import ADDED_ROWS, ALL_ROWS
 from harness.scenario.model import Scenario
 
@@ -29,7 +29,7 @@ def _check_number(number: Number, scope: Scope) -> Iterator[Problem]:
     at: Location = (*scope.at, *number.at)
     has_champion = scope.scenario.champion is not None
     if number.own_name in CHAMPION_METRICS and not has_champion:
-        yield Problem(f"'{number.own_name}' needs a champion; add 'champion: {FORMS.split(',')[0]}'.", at)
+        yield Problem(f"'{number.own_name}' needs a champion; add 'champion: {EXAMPLE}'.", at)
     for index, bound in enumerate(number.bounds):
         if bound.champion is None:
             continue
@@ -40,7 +40,7 @@ def _check_number(number: Number, scope: Scope) -> Iterator[Problem]:
         elif not has_champion:
             yield Problem(
                 f"the bound on '{number.name}' compares with a champion, but the scenario names none; add "
-                f"'champion: {FORMS.split(',')[0]}'.",
+                f"'champion: {EXAMPLE}'.",
                 where,
             )
         elif bound.on not in (ALL_ROWS, ADDED_ROWS):

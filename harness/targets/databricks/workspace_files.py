@@ -22,6 +22,7 @@ from harness.targets.databricks.client import translate_errors
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
+    from databricks.sdk.service.files import DirectoryEntry
 
 _UNTIL = re.compile(r"until-(\d{8})")
 _TOP = 2
@@ -171,27 +172,14 @@ class VolumeFiles:
 
     def names(self, folder: str) -> list[tuple[str, bool]]:
         """Return each name in a folder and whether it is a folder."""
-        from databricks.sdk.errors import NotFound
-
-        with translate_errors(self._workspace, f"list {folder}"):
-            try:
-                entries = list(self._workspace.files.list_directory_contents(folder))
-            except NotFound:
-                return []
-        return [(_base_name(entry.path), bool(entry.is_directory)) for entry in entries]
+        return [(_base_name(entry.path), bool(entry.is_directory)) for entry in self._list(folder)]
 
     def find_last_change(self, folder: str) -> datetime | None:
         """Return when a file in a folder has last changed; ``None`` if there is none.
 
         The API has no time for a folder.
         """
-        from databricks.sdk.errors import NotFound
-
-        with translate_errors(self._workspace, f"list {folder}"):
-            try:
-                entries = list(self._workspace.files.list_directory_contents(folder))
-            except NotFound:
-                return None
+        entries = self._list(folder)
         within = (self.find_last_change(each.path or "") for each in entries if each.is_directory)
         changes = [
             datetime.fromtimestamp((each.last_modified or 0) / 1000, UTC)
@@ -215,6 +203,14 @@ class VolumeFiles:
             (self.remove_folder if is_folder else self.remove_file)(f"{path}/{name}")
         with translate_errors(self._workspace, f"remove {path}"), suppress(NotFound):
             self._workspace.files.delete_directory(path)
+
+    def _list(self, folder: str) -> list[DirectoryEntry]:
+        """Return the entries of a folder; none if it doesn't exist."""
+        from databricks.sdk.errors import NotFound
+
+        with translate_errors(self._workspace, f"list {folder}"), suppress(NotFound):
+            return list(self._workspace.files.list_directory_contents(folder))
+        return []
 
 
 class WorkspaceFiles:
