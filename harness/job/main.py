@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,15 +10,14 @@ from itertools import pairwise
 from typing import Any
 
 from harness import bundles
-from harness.approvals import ApprovedVersion
 from harness.bounds.judge import allows_publishing, allows_registration, decide_verdict, judge_versions
-from harness.bounds.specs import find_approved_version, list_bound_specs, needs_champion
+from harness.bounds.specs import list_bound_specs, needs_champion
 from harness.bounds.standard import compares_added_rows
 from harness.errors import ScenarioError
 from harness.events import Announcement, Event
 from harness.job import bundle
 from harness.job.added_rows import describe_added_rows
-from harness.job.approved_table import ApprovedTable
+from harness.job.approval import approve, explain_unapproved, open_approved_table
 from harness.job.champion import Champion, open_champion, score_version
 from harness.job.changed_columns import describe_changed_columns
 from harness.job.check_version import CheckedVersion, check_version, reopen_check
@@ -61,17 +59,16 @@ from harness.job.train_version import (
     train_version,
 )
 from harness.job.version_files import VersionFiles
-from harness.parity.compare import compare_as_planned, explain_missing_parity
 from harness.pipelines import ModelPipeline
-from harness.results import Approval, Registration, Result, Verdict, VersionResult
+from harness.results import Registration, Result, Verdict, VersionResult
 from harness.storage.model_store import ModelStore, holds_bundle, open_store
 
 _CHECK, _DESCRIBE = "check", "describe"
 """Names of steps."""
 _DESCRIBED = {"changes", "changed_columns", "distributions", "added"}
 """The fields of a version's result that describe its rows."""
-_GATHERED, _APPROVED = "files", "approved"
-"""Subfolders of the run's scratch folder in the lake."""
+_GATHERED = "files"
+"""Subfolder of the run's scratch folder in the lake."""
 _FILES, _KNOWN, _RECORDS = ".files", ".known", ".records"
 """Subfolders of the job's scratch folder; no version can have such a name."""
 
@@ -463,54 +460,3 @@ def finish(job: Job, verdict: Verdict) -> None:
         with log_errors():
             tracker.log_pictures(job.pictures)
     tracker.finish(make_result(job, verdict))
-
-
-def approve(job: Job, verdict: Verdict) -> None:
-    """Make the approved table show the last judged version if the run allows it, or say why not.
-
-    This is the last step that can fail: a run that fails leaves the table as it was.
-    """
-    table, name = open_approved_table(job), find_approved_version(job.plan.scenario)
-    if table is None or name is None:
-        return
-    version = job.find_version(name)
-    identity = table.source, version.version, version.fingerprint
-    wanted = ApprovedVersion(*identity, job.plan.run_id, job.plan.scenario.name)
-    with job.clock.step("approve"):
-        shown, reason = table.find_version(), explain_unapproved(job, verdict)
-        if not reason and not (shown and shown.is_version(*identity)):
-            table.require_replaceable()
-            job.announce(Announcement("scratch", job.plan.scratch_uri))
-            try:
-                # Never a folder that an earlier part of the run has left.
-                table.show(wanted, f"{job.plan.scratch_uri}/{_APPROVED}/{uuid.uuid4().hex}")
-            finally:
-                with log_errors():
-                    remove_scratch(job.spark, job.plan)
-    job.approval = Approval(
-        table=table.uri,
-        source=table.source,
-        name=name,
-        version=version.version,
-        fingerprint=version.fingerprint,
-        before=shown.version if shown else None,
-        reason=reason,
-    )
-    with log_errors():
-        job.tracker.result().record_approval(job.approval, version.run_id)
-
-
-def open_approved_table(job: Job) -> ApprovedTable | None:
-    """Return the table that shows the versions that the scenario approves; ``None`` if it approves none."""
-    table = job.plan.approved_table
-    return None if table is None else ApprovedTable(job.spark, table, job.plan.table_uri)
-
-
-def explain_unapproved(job: Job, verdict: Verdict) -> str:
-    """Explain that the run approves no version; empty if it does."""
-    if verdict is not Verdict.PASS:
-        return f"the verdict is {verdict}"
-    if job.plan.parity is None:
-        return ""
-    parity = compare_as_planned(job.plan.parity, make_result(job, verdict))
-    return explain_missing_parity(parity)
