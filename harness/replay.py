@@ -39,6 +39,7 @@ _JUDGING = (
     "observe",
     "publish",
     "approve",
+    "champion",
 )
 """Keys of a scenario that a replay doesn't need."""
 

@@ -621,7 +621,7 @@ class Result(Record):
     """Warnings to the reader, which don't affect the verdict."""
     failure: Failure | None = None
     approval: Approval | None = None
-    """What the run did with the table that shows approved versions; None without one, or if it failed."""
+    """What the run did with the approved table; None if the scenario names none, or the run failed."""
     faults: tuple[FaultResult, ...] = ()
     """The faults that a proof injected; empty for a run."""
     inputs: RunInputs | None = None

@@ -21,7 +21,7 @@ _APPROVED = "approved"
 def approve(job: Job, verdict: Verdict) -> None:
     """Make the approved table show the last judged version if the run allows it, or say why not.
 
-    This is the last step that can fail: a run that fails leaves the table as it was.
+    Only the move of an alias comes later: a run that fails before leaves the table as it was.
     """
     table, name = open_approved_table(job), find_approved_version(job.plan.scenario)
     if table is None or name is None:

@@ -1,6 +1,6 @@
 """The champion: the deployed model, scored on the same held-out rows as the model that is trained now.
 
-Rows that the champion was trained on are no test. If it was trained by a scenario with the same split, its
+Rows that the champion was trained on don't test it. If it was trained by a scenario with the same split, its
 held-out rows are those of today; otherwise, only rows count that it can't have seen.
 """
 
@@ -119,7 +119,7 @@ def _find_bundle(uri: str, plan: Plan) -> tuple[str, str]:
     """Return the URI of a bundle, and the MLflow run that trained its models.
 
     Raises:
-        PrerequisiteError: It is no bundle, or can't be read.
+        PrerequisiteError: It isn't a bundle, or can't be read.
     """
     uri = uri.rstrip("/")
     store = open_store(uri.rsplit("/", 2)[0], plan.environment.accounts, create=False)
@@ -130,7 +130,13 @@ def _find_bundle(uri: str, plan: Plan) -> tuple[str, str]:
             f"The champion {uri} is not a bundle: it has no {MANIFEST}.",
             remedy="Name the folder of a bundle, such as models/lc_loan/v3-0123..., or a model in MLflow.",
         )
-    return uri, Manifest.model_validate(parse_json(manifest)).mlflow_run_id or ""
+    try:
+        return uri, Manifest.model_validate(parse_json(manifest)).mlflow_run_id or ""
+    except ValueError as error:
+        raise PrerequisiteError(
+            f"The champion {uri} can't be used: its {MANIFEST} is damaged.",
+            remedy="Publish the bundle again, or name another one.",
+        ) from error
 
 
 def _read_lineage(client: MlflowClient, run_id: str, plan: Plan) -> Lineage:

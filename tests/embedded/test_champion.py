@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from harness.errors import PrerequisiteError
+from harness.files import write_text
 from harness.job.champion_model import SparkScoringModel
 from harness.job.main import run
 from harness.job.prepare import hash_to_unit_interval
@@ -217,6 +218,12 @@ def _name_no_bundle(home: Path) -> str:
     return str(home / "models" / "readings" / "v0-0123456789abcdef0123456789abcdef")
 
 
+def _name_a_damaged_bundle(home: Path) -> str:
+    bundle = _name_no_bundle(home)
+    write_text(Path(bundle) / "manifest.json", "{")
+    return bundle
+
+
 def _name_a_regression(home: Path) -> str:
     register(home, train_elsewhere(LinearRegression()))
     return CHAMPION
@@ -227,13 +234,14 @@ def _name_a_regression(home: Path) -> str:
     [
         (_name_nothing, "The champion models:/readings@retired can't be read from MLflow"),
         (_name_no_bundle, "is not a bundle: it has no manifest.json"),
+        (_name_a_damaged_bundle, "can't be used: its manifest.json is damaged"),
         (_name_a_regression, "for a row, which is not a probability"),
     ],
 )
 def test_a_champion_that_can_not_be_scored_is_one_message(
     spark: SparkSession, tmp_path: Path, name: Callable[[Path], str], message: str
 ) -> None:
-    """A missing model, a folder that is no bundle and a model without probabilities are named."""
+    """A missing model, a folder that isn't a bundle, a damaged one and other outputs are named."""
     result = run_champion(spark, tmp_path, {"champion": name(tmp_path)})
     assert result.failure is not None
     assert message in result.failure.message

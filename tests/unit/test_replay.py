@@ -43,9 +43,9 @@ def track(client: MlflowClient, folder: Path, kind: str = "") -> tuple[str, str]
     """Track a scenario and one of its versions, with one kind of defect; return both runs' IDs."""
     [experiment] = [each.experiment_id for each in client.search_experiments() if each.name == "harness"]
     parent = client.create_run(experiment, tags={"harness.run_id": TAGS["harness.run_id"]}).info.run_id
-    values = scenario([{"name": "one"}, {"name": "two"}], every={"rows": 1}).model_dump(
-        mode="json", by_alias=True, exclude_none=True
-    )
+    versions = [{"name": "one"}, {"name": "two"}]
+    tracked = scenario(versions, every={"rows": 1}, champion="models:/readings@champion")
+    values = tracked.model_dump(mode="json", by_alias=True, exclude_none=True)
     client.log_dict(parent, values, "scenario.json")
     for path, text in CODE.items():
         client.log_text(parent, text, f"pipeline/{path}")
@@ -99,6 +99,7 @@ def test_a_replay_reads_the_version_and_the_one_before(training: TrackedTraining
     reads = [(each.name, each.read.version, each.is_trained) for each in replayed.versions if each.read]
     assert [("before_two", 2, False), ("two", 3, True)] == reads
     assert (True, "never", False) == (replayed.observe, replayed.publish.when, replayed.sets_expectations)
+    assert (training.scenario.champion, None) == ("models:/readings@champion", replayed.champion)
     assert (training.scenario.seed, training.scenario.pipeline) == (replayed.seed, replayed.pipeline)
 
 
